@@ -1,0 +1,85 @@
+"""Where everything lies: the one place that knows the layout of the repository."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.errors import GraderError
+
+CONFIG_NAME = "nbgrader_config.py"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The files of one chapter; `name` is its folder, such as `05_linear_regression`."""
+
+    name: str
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        """The lesson source, the only file that is written by hand."""
+        return self.root / "solutions" / self.name / f"{self.name}.py"
+
+    @property
+    def instructor(self) -> Path:
+        """The instructor notebook: executed, with answers and hidden tests."""
+        return self.source.with_suffix(".ipynb")
+
+    @property
+    def student(self) -> Path:
+        """The student notebook: released by nbgrader, without outputs."""
+        return self.root / "notebooks" / self.name / f"{self.name}.ipynb"
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course folder: the one that holds `nbgrader_config.py`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Course:
+        """Return the course that `start` (default: the working directory) lies in; GraderError where there is none."""
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if (folder / CONFIG_NAME).is_file():
+                return cls(folder)
+        raise GraderError(f"{start}: no {CONFIG_NAME} here or in a folder above\n    remedy: run the command inside the course folder")
+
+    @property
+    def data(self) -> Path:
+        """The data folder; the environment variable COURSE_DATA moves it."""
+        return Path(os.environ.get("COURSE_DATA", self.root / "data")).resolve()
+
+    @property
+    def readme(self) -> Path:
+        """The README; its table of chapters is built."""
+        return self.root / "README.md"
+
+    @property
+    def gradebook(self) -> Path:
+        """The folder of submissions, marks and feedback; it exists at run time only."""
+        return self.root / "gradebook"
+
+    def chapters(self, selection: list[str] | None = None) -> list[Chapter]:
+        """Return the chapters found in `solutions/`, in order; a selection names them by number (`05`), name, or path.
+
+        Raises GraderError for a selection that matches nothing.
+        """
+        found = [
+            Chapter(source.stem, self.root) for source in sorted(self.root.glob("solutions/*/*.py")) if source.stem == source.parent.name
+        ]
+        if not selection:
+            return found
+        chosen: list[Chapter] = []
+        for wanted in selection:
+            name = Path(wanted).stem
+            matches = [chapter for chapter in found if chapter.name == name or chapter.name.partition("_")[0] == name]
+            if not matches:
+                known = ", ".join(chapter.name for chapter in found) or "none"
+                raise GraderError(f"no chapter '{wanted}' in {self.root / 'solutions'}\n    remedy: choose one of: {known}")
+            chosen += matches
+        return sorted(set(chosen), key=lambda chapter: chapter.name)
