@@ -1,0 +1,166 @@
+"""Proves a chapter's checks: every wrong answer is caught, every right one accepted, and mutants of the reference are killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from grader.course import Chapter
+from grader.lesson import Cell, Exercise, Lesson, Role, read
+from grader.mutation import Mutant, mutants
+from grader.rules import require_sound
+from grader.trial import Result, Step, Trial, Workshop
+
+KILL_SHARE = 0.95  # of a chapter's mutants, the explained survivors counted against it
+TRIAL_TIMEOUT = 60.0  # seconds for all answers and checks of a chapter
+PATIENCE, LEAST_TIMEOUT = 10.0, 3.0  # a mutant may take this many times the reference's time, and this many seconds at least
+
+
+@dataclass(frozen=True)
+class WrongReport:
+    """What became of a wrong answer: the own checks that it lost, those it had to lose but did not, and others' that it lost."""
+
+    id: str
+    caught: tuple[str, ...]
+    missed: tuple[str, ...]
+    disturbed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExerciseReport:
+    """The proof of one exercise."""
+
+    id: str
+    points: float
+    wrongs: tuple[WrongReport, ...]
+    rights: dict[str, tuple[str, ...]]  # right answer → checks that it lost (none, where all is well)
+    alone: tuple[str, ...]  # checks that the reference loses when no other exercise's answer is there
+    mutants: int
+    unexplained: tuple[Mutant, ...]
+    explained: tuple[Mutant, ...]
+    stale: tuple[str, ...]  # listed survivors that no mutant is, or that a check kills
+
+    @property
+    def killed(self) -> int:
+        """How many mutants lost a check."""
+        return self.mutants - len(self.unexplained) - len(self.explained)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The proof of one chapter."""
+
+    name: str
+    exercises: tuple[ExerciseReport, ...]
+    refused: dict[str, str] = field(default_factory=dict)  # check that the reference answers lose → the message
+    blank_earns: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def mutants(self) -> int:
+        """Mutants of all exercises."""
+        return sum(exercise.mutants for exercise in self.exercises)
+
+    @property
+    def killed(self) -> int:
+        """Mutants that lost a check."""
+        return sum(exercise.killed for exercise in self.exercises)
+
+    def faults(self) -> Iterator[str]:
+        """Yield one line for everything that must not be; none where the chapter is proved."""
+        for check, message in self.refused.items():
+            yield f"the reference answers lose '{check}': {message}"
+        for check in self.blank_earns:
+            yield f"the blank notebook earns '{check}': let the check call the answer"
+        for exercise in self.exercises:
+            yield from _exercise_faults(exercise)
+        if self.killed < KILL_SHARE * self.mutants:
+            yield f"only {self.killed} of {self.mutants} mutants are killed; at least {KILL_SHARE:.0%} must be"
+
+
+def _exercise_faults(exercise: ExerciseReport) -> Iterator[str]:
+    for wrong in exercise.wrongs:
+        for check in wrong.missed:
+            yield f"wrong answer '{wrong.id}' is accepted by '{check}', which must catch it"
+        for check in wrong.disturbed:
+            yield f"wrong answer '{wrong.id}' costs another exercise's check '{check}'"
+    for right, lost in exercise.rights.items():
+        if lost:
+            yield f"right answer '{right}' is refused by {', '.join(lost)}"
+    if exercise.alone:
+        yield f"exercise '{exercise.id}' alone, without the other answers, loses {', '.join(exercise.alone)}"
+    for mutant in exercise.unexplained:
+        yield f"a mutant of '{exercise.id}' survives, and no survives=\"{exercise.id}\" cell lists it: `{mutant.statement}`"
+    for statement in exercise.stale:
+        yield f'survives="{exercise.id}" lists `{statement}`, which is no surviving mutant: delete the line'
+
+
+def audit(chapter: Chapter, jobs: int | None = None) -> Report:
+    """Run the whole proof of `chapter` in processes forked from one that has its setup cells done.
+
+    Raises LessonError where the source breaks a rule, GraderError where a setup cell fails.
+    """
+    start = time.perf_counter()
+    lesson = read(chapter.source)
+    require_sound(lesson)
+    setup = [_step(cell) for cell in lesson.with_role(Role.SETUP)]
+    with Workshop(chapter.source.parent, setup, jobs or os.cpu_count() or 1) as workshop:
+        reference, blank = workshop.run([_all_answers(lesson, {}), _all_answers(lesson, _blanks(lesson))], TRIAL_TIMEOUT)
+        tests = [test.id for exercise in lesson.exercises for test in exercise.tests]
+        refused = {check: reference.outcomes[check].message for check in reference.lost(tests)}
+        earned = tuple(check for check in tests if check not in blank.lost(tests))
+        exercises = tuple(_audit_exercise(workshop, lesson, exercise, tests, reference) for exercise in lesson.exercises)
+    return Report(lesson.name, exercises, refused, earned, time.perf_counter() - start)
+
+
+def _audit_exercise(workshop: Workshop, lesson: Lesson, exercise: Exercise, tests: list[str], reference: Result) -> ExerciseReport:
+    own = [test.id for test in exercise.tests]
+    variants = [*exercise.wrongs, *exercise.rights]
+    alone, *results = workshop.run(
+        [_one_answer(exercise, exercise.answer.source), *(_all_answers(lesson, {exercise.id: cell.source}) for cell in variants)],
+        TRIAL_TIMEOUT,
+    )
+    wrongs, rights = results[: len(exercise.wrongs)], results[len(exercise.wrongs) :]
+    found = mutants(exercise.answer.source)
+    seconds = sum(reference.outcomes[test].seconds for test in own)
+    trials = [_one_answer(exercise, mutant.source, first_failure=True) for mutant in found]
+    outcomes = workshop.run(trials, max(LEAST_TIMEOUT, PATIENCE * seconds))
+    survivors = [mutant for mutant, result in zip(found, outcomes, strict=True) if not result.lost(own)]
+    return ExerciseReport(
+        id=exercise.id,
+        points=exercise.points,
+        wrongs=tuple(_wrong_report(cell, result, own, tests) for cell, result in zip(exercise.wrongs, wrongs, strict=True)),
+        rights={cell.id: result.lost(tests) for cell, result in zip(exercise.rights, rights, strict=True)},
+        alone=alone.lost(own),
+        mutants=len(found),
+        unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
+        explained=tuple(mutant for mutant in survivors if mutant.statement in exercise.survivors),
+        stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
+    )
+
+
+def _wrong_report(cell: Cell, result: Result, own: list[str], tests: list[str]) -> WrongReport:
+    caught = result.lost(own)
+    missed = tuple(check for check in cell.fails if check not in caught)
+    return WrongReport(cell.id, caught, missed, tuple(check for check in result.lost(tests) if check not in own))
+
+
+def _step(cell: Cell) -> Step:
+    return Step(cell.id, cell.source)
+
+
+def _blanks(lesson: Lesson) -> dict[str, str]:
+    return {exercise.id: exercise.answer.blank for exercise in lesson.exercises}
+
+
+def _all_answers(lesson: Lesson, replaced: dict[str, str]) -> Trial:
+    """Every answer and check of the lesson in order, some answers replaced."""
+    cells = lesson.with_role(Role.EXERCISE, Role.CHECK, Role.HIDDEN)
+    return Trial(" ".join(replaced) or "reference", tuple(Step(cell.id, replaced.get(cell.id, cell.source)) for cell in cells))
+
+
+def _one_answer(exercise: Exercise, source: str, *, first_failure: bool = False) -> Trial:
+    """One answer with its own checks, no other answer there."""
+    return Trial(exercise.id, (Step(exercise.id, source), *(_step(test) for test in exercise.tests)), first_failure)
