@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -88,17 +89,21 @@ def audit(lessons: Lessons = None) -> None:
     from grader.audit_print import show
     from grader.lesson import read
 
+    start = time.perf_counter()
     _, chapters = select(lessons)
-    failed = False
+    failed = []
     for chapter in chapters:
         try:
             report = run(chapter)
         except GraderError as error:
-            failed = True
+            failed.append(chapter.name)
             console.print(str(error), style="red", markup=False)
             continue
         show(report, read(chapter.source), console)
-        failed = failed or any(True for _ in report.faults())
+        if any(True for _ in report.faults()):
+            failed.append(chapter.name)
+    verdict = f"not proved: {', '.join(failed)}" if failed else "all proved"
+    console.print(f"audited {len(chapters)} chapters in {time.perf_counter() - start:.1f} s, {verdict}")
     if failed:
         raise typer.Exit(1)
 
@@ -109,7 +114,7 @@ def test(lessons: Lessons = None) -> None:
     from grader.proof import about, everything
 
     course, chapters = select(lessons)
-    _prove(course, about(chapters) if lessons else everything(course))
+    _prove(course, chapters, about(chapters) if lessons else everything(chapters))
 
 
 @app.command()
@@ -118,17 +123,19 @@ def portable(lessons: Lessons = None) -> None:
     from grader.proof import elsewhere
 
     course, chapters = select(lessons)
-    _prove(course, elsewhere(chapters))
+    _prove(course, chapters, elsewhere(chapters))
 
 
-def _prove(course: Course, steps: list[Step]) -> None:
-    from grader.proof import prove
+def _prove(course: Course, chapters: list[Chapter], steps: list[Step]) -> None:
+    from grader.proof import run, time_limit
     from grader.proof_print import show, summary
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave by way of `run`, which ends the step
     outcomes = []
-    for outcome in prove(course, steps):
-        show(outcome, console)
-        outcomes.append(outcome)
+    for step in steps:
+        with console.status(step.name):
+            outcomes.append(run(step, course.root, time_limit(chapters)))
+        show(outcomes[-1], console)
     summary(outcomes, console)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(1)
@@ -144,6 +151,89 @@ def data(
     folder = Course.find().data
     for path in files.remove(folder) if remove else files.prepare(folder):
         console.print(f"{'removed' if remove else 'unpacked'} {path}", markup=False)
+
+
+@app.command()
+def grade(
+    lessons: Lessons = None,
+    check_seconds: Annotated[int | None, typer.Option(help="Time limit of a check, in place of nbgrader_config.py's.")] = None,
+    cell_seconds: Annotated[int | None, typer.Option(help="Time limit of any other cell, in place of nbgrader_config.py's.")] = None,
+) -> None:
+    """Grade gradebook/submitted/<student>/<chapter>/<chapter>.ipynb; print marks, what failed and why, and every problem.
+
+    Everything that is found is graded, also what was graded before. The exit code is 0 where grading worked, whatever the
+    submissions hold, and 1 where one could not be graded through no fault of its own.
+    """
+    from grader import ledger
+    from grader.report import show_problems, show_sheets, write_csv
+
+    course, chapters = select(lessons)
+    problems = [] if lessons else ledger.strays(course)
+    with console.status("grading") as status:
+        for chapter, student, found in ledger.grade(course, chapters, ledger.Limits(check_seconds, cell_seconds)):
+            status.update(f"graded {student}: {chapter.name}")
+            problems += found
+    for chapter in chapters:
+        show_sheets(chapter.name, ledger.sheets(course, chapter), console)
+    marks = course.gradebook / "marks.csv"
+    write_csv(marks, [sheet for chapter in course.chapters() for sheet in ledger.sheets(course, chapter)])
+    show_problems(problems, course.root, console)
+    console.print(f"wrote {marks.relative_to(course.root)}")
+    if any(problem.ungraded for problem in problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(lessons: Lessons = None) -> None:
+    """Write each graded student's gradebook/feedback/<student>/<chapter>/<chapter>.html, without hidden tests."""
+    from grader import ledger
+    from grader.report import show_problems
+
+    course, chapters = select(lessons)
+    written = list(ledger.feedback(course, chapters))
+    problems = [result for result in written if isinstance(result, ledger.Problem)]
+    show_problems(problems, course.root, console)
+    console.print(f"wrote {len(written) - len(problems)} pages to {(course.gradebook / 'feedback').relative_to(course.root)}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    lessons: Lessons = None,
+    folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,
+    check_seconds: Annotated[int, typer.Option(help="Time limit of a check: what the endless loop costs.")] = 4,
+) -> None:
+    """Grade a class of 12 for each chapter, made from the lessons' own answers, and prove every mark; touches no other gradebook."""
+    import tempfile
+
+    from grader import ledger
+    from grader.demo import differences, make_class
+    from grader.report import show_problems, show_sheets
+
+    start = time.perf_counter()
+    course, chapters = select(lessons)
+    with tempfile.TemporaryDirectory() as temporary:
+        copy, handed_in = make_class(course, chapters, folder or Path(temporary))
+        problems = []
+        with console.status("grading") as status:
+            for chapter, student, found in ledger.grade(copy, copy.chapters(), ledger.Limits(check=check_seconds)):
+                status.update(f"graded {student}: {chapter.name}")
+                problems += found
+        problems += [page for page in ledger.feedback(copy, copy.chapters()) if isinstance(page, ledger.Problem)]
+        wrong = []
+        for chapter in copy.chapters():
+            sheets = ledger.sheets(copy, chapter)
+            show_sheets(chapter.name, sheets, console)
+            wrong += [f"{chapter.name}: {line}" for line in differences(handed_in[chapter.name], sheets)]
+        show_problems(problems, copy.root, console)
+    for line in wrong:
+        console.print(line, style="red", markup=False)
+    count = sum(map(len, handed_in.values()))
+    verdict = "every mark is as expected" if not wrong else f"{len(wrong)} marks are not as expected"
+    console.print(f"graded {count} submissions in {time.perf_counter() - start:.0f} s: {verdict}")
+    if wrong or any(problem.ungraded for problem in problems):
+        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.build import build
 from grader.course import CONFIG_NAME, Chapter, Course
 
 ROOT = Path(__file__).parents[2]
@@ -14,14 +15,33 @@ TINY = "01_tiny"
 TINY_LESSON = Path(__file__).parent / "lessons" / "tiny.py"
 
 
-@pytest.fixture
-def course(tmp_path: Path) -> Course:
-    """A course of one chapter, `01_tiny`: two exercises, nothing built yet."""
-    shutil.copy(ROOT / CONFIG_NAME, tmp_path)
-    folder = tmp_path / "solutions" / TINY
+def tiny_course(root: Path) -> Course:
+    """Lay a course of one chapter, `01_tiny`, into `root`: two exercises, nothing built yet."""
+    shutil.copy(ROOT / CONFIG_NAME, root)
+    folder = root / "solutions" / TINY
     folder.mkdir(parents=True)
     shutil.copy(TINY_LESSON, folder / f"{TINY}.py")
-    return Course(tmp_path)
+    return Course(root)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    """The tiny course, not built."""
+    return tiny_course(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The tiny course, built; only to be copied, see `built`."""
+    course = tiny_course(tmp_path_factory.mktemp("course"))
+    assert [result.error for result in build(course, course.chapters())] == [None]
+    return course
+
+
+@pytest.fixture
+def built(built_once: Course, tmp_path: Path) -> Course:
+    """The tiny course, built, for one test to spoil."""
+    return Course(shutil.copytree(built_once.root, tmp_path / "built"))
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""What nbval lacks: a dead kernel is noticed at once, and every cell ends; loaded with `pytest -p grader.nbval_plugin`.
+
+nbval waits for the answer of a dead kernel until the cell's timeout, and for ever for a cell that goes on printing after
+it was interrupted. Here the kernel is looked at while it is waited for, and a cell has one deadline for all that it sends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from functools import partial
+from queue import Empty
+from typing import Any
+
+import nbval.plugin
+import pytest
+from nbval.kernel import RunningKernel
+from nbval.plugin import IPyNbFile
+
+LOOK = 0.5  # seconds between two looks at a silent kernel
+PICTURES = ("image/svg+xml", "image/gif")  # beside PNG and JPEG, which nbval leaves out itself; committed notebooks store none
+GRACE = 5.0  # seconds that a cell has beyond its timeout to be interrupted and to send the rest of its output
+
+
+class KernelDiedError(Exception):
+    """The kernel's process has ended while a cell was running."""
+
+
+class WatchedKernel(RunningKernel):  # type: ignore[misc]  # nbval has no types
+    """nbval's kernel, which is never waited for once it is dead, nor after its cell's deadline."""
+
+    def __init__(self, *args: Any, cell_timeout: float, **kwargs: Any) -> None:
+        self.cell_timeout = cell_timeout
+        self.deadline = float("inf")
+        super().__init__(*args, **kwargs)
+
+    def execute_cell_input(self, *args: Any, **kwargs: Any) -> str:
+        """Start a cell, and its clock; return the id of the request."""
+        self.deadline = time.monotonic() + self.cell_timeout + GRACE
+        message_id: str = super().execute_cell_input(*args, **kwargs)
+        return message_id
+
+    def get_message(self, stream: str, timeout: float | None = None) -> dict[str, Any]:
+        """Return the next message; raises Empty where none comes in time, KernelDiedError where none can come."""
+        end = min(self.deadline, time.monotonic() + (timeout or self.cell_timeout))
+        while (left := end - time.monotonic()) > 0:
+            try:
+                message: dict[str, Any] = super().get_message(stream, timeout=min(LOOK, left))
+                return message
+            except Empty:
+                if not self.is_alive():
+                    raise KernelDiedError from None
+        raise Empty
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nbval start watched kernels."""
+    nbval.plugin.RunningKernel = partial(WatchedKernel, cell_timeout=config.option.nbval_cell_timeout)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let nbval compare no pictures."""
+    if isinstance(collector, IPyNbFile):
+        collector.skip_compare = (*collector.skip_compare, *PICTURES)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail the cell whose kernel died; nbval then expects the cells below it to fail."""
+    try:
+        return (yield)
+    except KernelDiedError:
+        item.parent.timed_out = True  # type: ignore[union-attr]
+        item.raise_cell_error("The kernel died while it ran this cell")  # type: ignore[attr-defined]

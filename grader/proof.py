@@ -1,0 +1,146 @@
+"""The steps of `make test`: each a command of its own, all of them run, whatever fails.
+
+Who calls it: `grader test` and `grader portable`, which `run` the steps one by one and print the outcomes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import IO
+
+from grader.course import Chapter
+from grader.environment import ONE_THREAD
+from grader.execute import CELL_TIMEOUT
+
+STEP_TIMEOUT, CHAPTER_TIMEOUT = 600, 240  # seconds for a step, and more for each chapter that it looks at
+PYTHON = (sys.executable, "-m")
+GRADER = (*PYTHON, "grader")
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadscope")  # another --dist would tear a notebook's cells apart
+
+
+class Status(Enum):
+    """How a step ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Commands that prove one thing together; `environment` is what they get beside the usual."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended, the seconds it took, and all that it printed."""
+
+    step: Step
+    status: Status
+    seconds: float
+    output: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that the step proves holds."""
+        return self.status is Status.PASSED
+
+    @property
+    def last_line(self) -> str:
+        """The last line of words, which sums the step up."""
+        return next((line.strip() for line in reversed(self.output.splitlines()) if any(map(str.isalnum, line))), "")
+
+
+def everything(chapters: list[Chapter]) -> list[Step]:
+    """Return all steps, for all the chapters of a course."""
+    return [
+        Step("style", ((*PYTHON, "ruff", "check", "."), (*PYTHON, "ruff", "format", "--check", "."))),
+        Step("types", ((*PYTHON, "mypy"),)),
+        *_about(chapters, []),
+        Step("package", ((*PYTHON, "pytest", "-n", "2"),)),
+        Step("demo", ((*GRADER, "demo"),)),
+    ]
+
+
+def about(chapters: list[Chapter]) -> list[Step]:
+    """Return the steps that look at chapters, for these alone."""
+    return _about(chapters, [chapter.name for chapter in chapters])
+
+
+def _about(chapters: list[Chapter], names: list[str]) -> list[Step]:
+    if not chapters:
+        return []
+    return [
+        Step("check", ((*GRADER, "check", *names),)),
+        Step("solutions", (nbval("--nbval", [chapter.instructor for chapter in chapters]),)),
+        Step("notebooks", (nbval("--nbval-lax", [chapter.student for chapter in chapters]),)),
+        Step("audit", ((*GRADER, "audit", *names),)),
+    ]
+
+
+def elsewhere(chapters: list[Chapter]) -> list[Step]:
+    """Return steps that run the instructor notebooks as on other machines: without vector instructions, and with two threads."""
+    notebooks = [chapter.instructor for chapter in chapters]
+    return [
+        Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"}),
+        Step("two threads", (nbval("--nbval", notebooks, spread=()),), dict.fromkeys(ONE_THREAD, "2")),
+    ]
+
+
+def nbval(mode: str, notebooks: list[Path], spread: tuple[str, ...] = TWO_AT_A_TIME) -> tuple[str, ...]:
+    """Return the command that runs notebooks, by nbval, in kernels of this environment."""
+    options = (mode, "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "grader.nbval_plugin", "-p", "no:cacheprovider")
+    return (*PYTHON, "pytest", *options, *spread, *map(str, notebooks))
+
+
+def time_limit(chapters: list[Chapter]) -> float:
+    """Return the seconds that a step about `chapters` may take."""
+    return STEP_TIMEOUT + CHAPTER_TIMEOUT * len(chapters)
+
+
+def run(step: Step, folder: Path, timeout: float) -> Outcome:
+    """Run all commands of a step in `folder`; what still runs after `timeout` seconds is ended, and is the last."""
+    start = time.monotonic()
+    status = Status.PASSED
+    with tempfile.TemporaryFile() as output:
+        for command in step.commands:
+            ended = _call(command, step, folder, output, start + timeout - time.monotonic())
+            status = status if ended is Status.PASSED else ended
+            if ended is Status.TIMEOUT:
+                output.write(f"\nended after {timeout:.0f} s: {' '.join(command)}\n".encode())
+                break
+        output.seek(0)
+        return Outcome(step, status, time.monotonic() - start, output.read().decode(errors="replace"))
+
+
+def _call(command: tuple[str, ...], step: Step, folder: Path, output: IO[bytes], timeout: float) -> Status:
+    environment = _environment(step)
+    group = subprocess.Popen(  # a session of its own, so that it can be ended with all that it started
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        return Status.PASSED if group.wait(timeout) == 0 else Status.FAILED
+    except subprocess.TimeoutExpired:
+        return Status.TIMEOUT
+    finally:
+        if group.poll() is None:
+            os.killpg(group.pid, signal.SIGKILL)
+            group.wait()
+
+
+def _environment(step: Step) -> dict[str, str]:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))  # nbgrader looks for alembic there
+    return {**os.environ, **ONE_THREAD, "PATH": path, **step.environment}
