@@ -70,7 +70,7 @@ def everything(chapters: list[Chapter]) -> list[Step]:
         Step("style", ((*PYTHON, "ruff", "check", "."), (*PYTHON, "ruff", "format", "--check", "."))),
         Step("types", ((*PYTHON, "mypy"),)),
         *_about(chapters, []),
-        Step("package", ((*PYTHON, "pytest", "-n", "2"),)),
+        Step("package", ((*PYTHON, "pytest", *TWO_AT_A_TIME),)),
         Step("demo", ((*GRADER, "demo"),)),
     ]
 

@@ -1,34 +1,21 @@
-"""The only module that knows nbgrader: releases notebooks, and keeps marks in its gradebook."""
+"""Runs nbgrader's own converters with the course's settings."""
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-from nbgrader import utils
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from grader.course import CONFIG_NAME, Chapter, Course
 from grader.errors import BuildError
-
-LOG = logging.getLogger(__name__)
-RAISES_TAG = "raises-exception"
-
-
-class TagForRunAll(NbGraderPreprocessor):
-    """Tags answers and checks so that JupyterLab's Run All carries on past those that are not solved yet."""
-
-    def preprocess_cell(self, cell: NotebookNode, resources: dict[str, Any], cell_index: int) -> tuple[NotebookNode, dict[str, Any]]:  # noqa: ARG002  (nbgrader calls it so)
-        """Return the cell tagged."""
-        if cell.cell_type == "code" and (utils.is_grade(cell) or utils.is_solution(cell)):
-            cell.metadata["tags"] = [RAISES_TAG]
-        return cell, resources
 
 
 def release(course: Course, chapters: list[Chapter], destination: Path) -> list[Path]:
@@ -36,7 +23,7 @@ def release(course: Course, chapters: list[Chapter], destination: Path) -> list[
 
     Returns the files written; raises BuildError with nbgrader's own words where it refuses a notebook.
     """
-    config = _config(course)
+    config = course_config(course)
     config.CourseDirectory.release_directory = str(destination.resolve())
     config.SaveCells.enabled = False
     config.GenerateAssignment.no_database = True
@@ -44,26 +31,47 @@ def release(course: Course, chapters: list[Chapter], destination: Path) -> list[
     written = []
     for chapter in chapters:
         config.CourseDirectory.assignment_id = chapter.name
-        _convert(GenerateAssignment, config, chapter.instructor)
+        if refused := convert(GenerateAssignment, config):
+            raise BuildError(f"{chapter.instructor}: nbgrader refused it: {refused}")
         written.append(destination / chapter.name / f"{chapter.name}.ipynb")
     return written
 
 
-def _config(course: Course) -> Config:
+def course_config(course: Course) -> Config:
+    """Return what `nbgrader_config.py` says, with paths that do not depend on the working directory."""
+    put_environment_on_path()
     config = PyFileConfigLoader(CONFIG_NAME, path=str(course.root)).load_config()
     config.CourseDirectory.root = str(course.root)
+    config.CourseDirectory.db_url = db_url(course)
     return config
 
 
-def _convert(converter: type[Any], config: Config, source: Path) -> None:
+def db_url(course: Course) -> str:
+    """Return the address of the gradebook's database."""
+    return f"sqlite:///{database(course)}"
+
+
+def database(course: Course) -> Path:
+    """Return the file of the gradebook's database."""
+    return course.gradebook / "gradebook.db"
+
+
+def convert(converter: type[Any], config: Config) -> str:
+    """Run one of nbgrader's converters; return what it complained about where it failed, and nothing where all is well."""
     log = logging.Logger("nbgrader", level=logging.WARNING)
     messages = _Messages()
     log.addHandler(messages)
-    coursedir = CourseDirectory(config=config, log=log)
     try:
-        converter(coursedir=coursedir, config=config, log=log).start()
+        converter(coursedir=CourseDirectory(config=config, log=log), config=config, log=log).start()
     except Exception as error:
-        raise BuildError(f"{source}: nbgrader refused it: {error}\n" + "\n".join(messages.lines)) from error
+        return "\n".join([str(error) or type(error).__name__, *messages.lines])
+    return ""
+
+
+def put_environment_on_path() -> None:
+    """Let nbgrader find `alembic`, which it starts by name to make a gradebook."""
+    if shutil.which("alembic") is None:
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 class _Messages(logging.Handler):

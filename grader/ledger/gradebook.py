@@ -1,0 +1,145 @@
+"""The gradebook: made, brought up to date, written to for submissions that never run, and read."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.script import ScriptDirectory
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import GenerateAssignment
+from nbgrader.dbutil import ALEMBIC_DIR
+from sqlalchemy.exc import SQLAlchemyError
+
+from grader.course import Chapter, Course
+from grader.errors import LedgerError
+from grader.ledger.converters import convert, course_config, database, db_url
+from grader.ledger.results import Mark, Sheet
+from grader.notebook import load
+from grader.template import exercises, grade_id
+
+
+def prepare(course: Course, chapters: list[Chapter]) -> None:
+    """Make the gradebook where there is none, and bring the chapters' cells in it up to date with `solutions/`; marks stay.
+
+    Raises LedgerError where the gradebook is not one of this nbgrader, or a chapter is not built.
+    """
+    course.gradebook.mkdir(parents=True, exist_ok=True)
+    _require_schema(database(course))
+    with _open(course):
+        pass  # opening makes it
+    for chapter in chapters:
+        config = course_config(course)
+        config.CourseDirectory.assignment_id = chapter.name
+        config.CourseDirectory.notebook_id = chapter.name
+        config.GenerateAssignment.force = True
+        with tempfile.TemporaryDirectory() as folder:
+            config.CourseDirectory.release_directory = folder
+            if refused := convert(GenerateAssignment, config):
+                raise LedgerError(f"{chapter.instructor}: nbgrader refused it: {refused}\n    remedy: run `make build` and `make check`")
+
+
+def template_of(chapter: Chapter) -> NotebookNode:
+    """Return the instructor notebook; LedgerError where there is none."""
+    try:
+        return load(chapter.instructor)
+    except Exception as error:  # missing, not JSON, not a notebook
+        raise LedgerError(f"{chapter.instructor}: cannot be read: {error}\n    remedy: run `make build`") from error
+
+
+def give_nothing(course: Course, chapter: Chapter, student: str) -> None:
+    """Set every automatic mark of a submission to 0 and drop its graded copy; marks given by hand stay."""
+    shutil.rmtree(autograded(course, chapter, student).parent, ignore_errors=True)
+    with _open(course) as book:
+        book.update_or_create_student(student)
+        with book.db.no_autoflush:  # else SQLAlchemy warns of nbgrader's half-made submission
+            book.update_or_create_submission(chapter.name, student)
+        notebook = book.find_submission_notebook(chapter.name, chapter.name, student)
+        notebook.late_submission_penalty = None
+        for grade in notebook.grades:
+            grade.auto_score, grade.needs_manual_grade = 0.0, False
+        book.db.commit()
+
+
+def sheets(course: Course, chapter: Chapter) -> list[Sheet]:
+    """Return the marks of every student who ever handed in `chapter`, by name; none where the gradebook does not know it."""
+    if not database(course).is_file():
+        return []
+    _require_schema(database(course))
+    owners = exercises(template_of(chapter))
+    with _open(course) as book:
+        try:
+            submissions = book.find_notebook(chapter.name, chapter.name).submissions
+        except MissingEntry:
+            return []
+        return sorted((_sheet(course, chapter, submission, owners) for submission in submissions), key=lambda sheet: sheet.student)
+
+
+def autograded(course: Course, chapter: Chapter, student: str) -> Path:
+    """Return the place of a submission's graded copy."""
+    return course.gradebook / "autograded" / student / chapter.name / f"{chapter.name}.ipynb"
+
+
+def _sheet(course: Course, chapter: Chapter, submission: Any, owners: dict[str, str]) -> Sheet:
+    grades = {grade.name: grade for grade in submission.grades}
+    student = str(submission.student.id)
+    errors = _errors(autograded(course, chapter, student))
+    marks = tuple(_mark(name, owner, grades[name], errors.get(name, "")) for name, owner in owners.items() if name in grades)
+    answers = {name: error for name, error in errors.items() if name in owners.values() and name not in owners}
+    return Sheet(chapter.name, student, marks, submission.late_submission_penalty or 0.0, answers)
+
+
+def _mark(name: str, owner: str, grade: Any, error: str) -> Mark:
+    ungiven = grade.auto_score is None and grade.manual_score is None
+    lost = not ungiven and grade.score < grade.max_score
+    return Mark(name, owner, None if ungiven else float(grade.score), float(grade.max_score), error if lost else "")
+
+
+def _errors(path: Path) -> dict[str, str]:
+    """Return what each named cell of a graded copy raised."""
+    try:
+        cells = load(path).cells
+    except Exception:  # no graded copy (nothing ran), or one that something else spoiled: only the messages are missing
+        return {}
+    found = {}
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and grade_id(cell):
+                found[grade_id(cell)] = f"{output.ename}: {output.evalue}".removesuffix(": ")
+    return found
+
+
+@contextmanager
+def _open(course: Course) -> Iterator[Any]:
+    try:
+        with Gradebook(db_url(course), course_config(course).CourseDirectory.course_id) as book:
+            yield book
+    except SQLAlchemyError as error:
+        raise LedgerError(
+            f"{database(course)}: cannot be used: {error}\n    remedy: close other programs that use it; make it writable"
+        ) from error
+
+
+def _require_schema(path: Path) -> None:
+    """Raise LedgerError where `path` is there but is not a gradebook of this nbgrader, which would add tables to it without a word."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"{path}: this is no gradebook: {error}\n    remedy: move it away (a new one is made), or put a backup in its place"
+        ) from error
+    wanted = ScriptDirectory(ALEMBIC_DIR).get_current_head()
+    if not found or found[0] != wanted:
+        raise LedgerError(
+            f"{path}: a gradebook of another nbgrader (schema {found[0] if found else 'unknown'}, not {wanted})\n"
+            f"    remedy: copy the file to a safe place, then run `nbgrader db upgrade` in the course folder"
+        )
