@@ -57,7 +57,7 @@ lock: ## Write requirements.lock anew from pyproject.toml; with ARGS="--upgrade"
 
 clean: ## Remove what was made here: the environment, the unpacked data, caches; notebooks and gradebook stay
 	@if [ -x $(BIN)/grader ]; then $(GRADER) data --remove; fi
-	rm -rf $(DATA)/.unpacked $(VENV) grader.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DATA)/.unpacked $(VENV) .grader grader.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -not -path './gradebook/*' -prune -exec rm -rf {} +
 
 # The environment is made afresh for each new lock, and wherever making it was interrupted: nothing is ever half installed.

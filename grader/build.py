@@ -14,6 +14,8 @@ from grader import ledger
 from grader.course import Chapter, Course
 from grader.errors import GraderError
 from grader.execute import execute
+from grader.files import write_if_changed
+from grader.fingerprints import Fingerprints
 from grader.lesson import read
 from grader.notebook import dumps, instructor_notebook, load
 from grader.rules import require_sound
@@ -34,10 +36,19 @@ def build(course: Course, chapters: list[Chapter], *, force: bool = False, figur
 
     A notebook is executed only where its code changed (or with `force`), and a file is written only where its bytes change.
     """
+    fingerprints = Fingerprints(course)
+    known = set() if force else {chapter for chapter in chapters if fingerprints.hold(chapter.name, chapter.files)}
+
+    def instructor(chapter: Chapter) -> Built:
+        return Built(chapter) if chapter in known else _instructor(chapter, force=force, figures=figures)
+
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        folders = [figures / chapter.name if figures else None for chapter in chapters]
-        for built in pool.map(lambda chapter, folder: _instructor(chapter, force=force, figures=folder), chapters, folders):
-            yield _with_student(course, built)
+        for built in pool.map(instructor, chapters):
+            if built.chapter not in known:
+                built = _with_student(course, built)
+                if built.error is None:
+                    fingerprints.keep(built.chapter.name, built.chapter.files)
+            yield built
 
 
 def _instructor(chapter: Chapter, *, force: bool, figures: Path | None) -> Built:
@@ -47,7 +58,7 @@ def _instructor(chapter: Chapter, *, force: bool, figures: Path | None) -> Built
         notebook = instructor_notebook(lesson)
         executed = force or not _keep_outputs(notebook, chapter.instructor)
         if executed:
-            notebook = execute(notebook, chapter.instructor, figures)
+            notebook = execute(notebook, chapter.instructor, figures / chapter.name if figures else None)
         written = write_if_changed(chapter.instructor, dumps(notebook).encode())
         return Built(chapter, executed, (chapter.instructor,) if written else ())
     except GraderError as error:
@@ -84,20 +95,3 @@ def _keep_outputs(notebook: NotebookNode, committed: Path) -> bool:
 
 def _code(cell: NotebookNode) -> tuple[str, list[str]]:
     return cell.source, cell.metadata.get("tags", [])
-
-
-def write_if_changed(path: Path, content: bytes) -> bool:
-    """Write `content` to `path`, whole or not at all; say whether the file changed."""
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise GraderError(
-            f"{path}: cannot be written: {error.strerror}\n    remedy: make room on the disk, or make the folder writable"
-        ) from error
-    return True

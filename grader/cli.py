@@ -43,8 +43,7 @@ def build(
 ) -> None:
     """Build the instructor and student notebooks of what changed."""
     from grader.build import build as run
-    from grader.build import write_if_changed
-    from grader.readme import updated
+    from grader.readme import update
 
     course, chapters = select(lessons)
     failed = False
@@ -59,8 +58,8 @@ def build(
             )
     if failed:
         raise typer.Exit(1)
-    if course.readme.is_file():
-        write_if_changed(course.readme, updated(course, course.readme.read_text(encoding="utf-8")).encode())
+    if update(course):
+        console.print(f"wrote {course.readme.relative_to(course.root)}")
 
 
 @app.command()

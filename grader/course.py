@@ -33,6 +33,11 @@ class Chapter:
         """The student notebook: released by nbgrader, without outputs."""
         return self.root / "notebooks" / self.name / f"{self.name}.ipynb"
 
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """The source and what is built from it."""
+        return self.source, self.instructor, self.student
+
 
 @dataclass(frozen=True)
 class Course:
@@ -53,6 +58,11 @@ class Course:
     def data(self) -> Path:
         """The data folder; the environment variable COURSE_DATA moves it."""
         return Path(os.environ.get("COURSE_DATA", self.root / "data")).resolve()
+
+    @property
+    def config(self) -> Path:
+        """The settings of nbgrader."""
+        return self.root / CONFIG_NAME
 
     @property
     def readme(self) -> Path:

@@ -87,6 +87,7 @@ def _about(chapters: list[Chapter], names: list[str]) -> list[Step]:
         Step("check", ((*GRADER, "check", *names),)),
         Step("solutions", (nbval("--nbval", [chapter.instructor for chapter in chapters]),)),
         Step("notebooks", (nbval("--nbval-lax", [chapter.student for chapter in chapters]),)),
+        plain_processor(chapters),
         Step("audit", ((*GRADER, "audit", *names),)),
     ]
 
@@ -95,9 +96,15 @@ def elsewhere(chapters: list[Chapter]) -> list[Step]:
     """Return steps that run the instructor notebooks as on other machines: without vector instructions, and with two threads."""
     notebooks = [chapter.instructor for chapter in chapters]
     return [
-        Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"}),
+        plain_processor(chapters),
         Step("two threads", (nbval("--nbval", notebooks, spread=()),), dict.fromkeys(ONE_THREAD, "2")),
     ]
+
+
+def plain_processor(chapters: list[Chapter]) -> Step:
+    """Return the step that runs the instructor notebooks without vector instructions."""
+    notebooks = [chapter.instructor for chapter in chapters]
+    return Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"})
 
 
 def nbval(mode: str, notebooks: list[Path], spread: tuple[str, ...] = TWO_AT_A_TIME) -> tuple[str, ...]:

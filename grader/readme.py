@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from grader.course import Chapter, Course
 from grader.errors import DriftError
+from grader.files import write_if_changed
+from grader.fingerprints import Fingerprints
 from grader.lesson import Lesson, read
 
 BEGIN, END = "<!-- chapters: written by `make build` -->", "<!-- end of chapters -->"
@@ -35,6 +37,16 @@ def updated(course: Course, text: str) -> str:
         remedy = f"write {BEGIN} and {END} on lines of their own"
         raise DriftError(f"{course.readme}: the markers of the chapter table are missing\n    remedy: {remedy}")
     return f"{before}{BEGIN}\n\n{chapter_table(course)}\n\n{END}{after}"
+
+
+def update(course: Course) -> bool:
+    """Write the table of now into the README, where there is one; say whether that changed it. DriftError as of `updated`."""
+    fingerprints, files = Fingerprints(course), (course.readme, *(chapter.source for chapter in course.chapters()))
+    if not course.readme.is_file() or fingerprints.hold(course.readme.name, files):
+        return False
+    changed = write_if_changed(course.readme, updated(course, course.readme.read_text(encoding="utf-8")).encode())
+    fingerprints.keep(course.readme.name, files)
+    return changed
 
 
 def _row(course: Course, chapter: Chapter, lesson: Lesson) -> str:

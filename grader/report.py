@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from grader.build import write_if_changed
+from grader.files import write_if_changed
 from grader.ledger import Problem, Sheet
 
 LINES = 3  # of a check's message

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from grader.build import build, write_if_changed
+from grader.build import build
 from grader.course import Chapter, Course
 from grader.errors import GraderError
 from grader.execute import CELL_TIMEOUT
+from grader.files import write_if_changed
+from grader.fingerprints import Fingerprints
 from grader.notebook import load
 from grader.tests.conftest import edit
 
@@ -122,3 +124,22 @@ def test_a_chapter_is_found_by_number_name_and_path(course: Course, chapter: Cha
 def test_a_folder_outside_a_course_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(GraderError, match=r"no nbgrader_config\.py"):
         Course.find(tmp_path)
+
+
+def test_a_fingerprint_holds_until_a_file_or_the_settings_change(course: Course, chapter: Chapter) -> None:
+    _built(course, chapter)
+    assert Fingerprints(course).hold(chapter.name, chapter.files)
+    before = chapter.student.read_bytes()
+    chapter.student.write_bytes(b"{}")
+    assert not Fingerprints(course).hold(chapter.name, chapter.files)
+    assert _built(course, chapter) == (False, ["notebooks"])
+    assert chapter.student.read_bytes() == before
+    course.config.write_text(course.config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert not Fingerprints(course).hold(chapter.name, chapter.files)
+
+
+@pytest.mark.parametrize("spoiled", ["not JSON", "[]", '{"01_tiny": "0"}'])
+def test_spoiled_fingerprints_only_make_the_next_build_slower(course: Course, chapter: Chapter, spoiled: str) -> None:
+    _built(course, chapter)
+    Fingerprints(course).path.write_text(spoiled, encoding="utf-8")
+    assert _built(course, chapter) == (False, [])

@@ -1,0 +1,24 @@
+"""Writes files whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grader.errors import GraderError
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Write `content` to `path`, whole or not at all; say whether the file changed."""
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise GraderError(
+            f"{path}: cannot be written: {error.strerror}\n    remedy: make room on the disk, or make the folder writable"
+        ) from error
+    return True
