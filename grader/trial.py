@@ -23,10 +23,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from grader.environment import ONE_THREAD
+from grader.environment import ONE_THREAD, limit_memory, silence
 from grader.errors import GraderError
 
-MEMORY = 6 * 2**30  # bytes that a trial may allocate
 SETUP_TIMEOUT = 120.0  # seconds
 
 
@@ -132,7 +131,7 @@ class Workshop:
 def _serve(pipe: Connection, folder: Path, setup: tuple[Step, ...], jobs: int) -> None:
     os.environ.update(ONE_THREAD, MPLBACKEND="Agg", CUDA_VISIBLE_DEVICES="")
     os.chdir(folder)
-    _silence()
+    silence()
     module = ModuleType("__main__")
     sys.modules["__main__"] = module  # dataclasses and pickle look a class's module up
     for step in setup:
@@ -152,13 +151,6 @@ def _warm_up() -> None:
     """Import what nearly every check needs, once instead of in every fork: the first `assert_close` takes half a second."""
     if "torch" in sys.modules:
         importlib.import_module("torch.testing").assert_close(0.0, 0.0)
-
-
-def _silence() -> None:
-    """Send what the cells print to nowhere, also what compiled code prints."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
 
 
 @dataclass
@@ -225,7 +217,7 @@ def _result(entry: _Running, ended: Status) -> Result:
 
 
 def _perform(trial: Trial, namespace: dict[str, Any], pipe: Connection) -> None:
-    _limit_memory()
+    limit_memory()
     for step in trial.steps:
         outcome = _run(step, namespace)
         pipe.send((step.id, outcome))
@@ -233,15 +225,6 @@ def _perform(trial: Trial, namespace: dict[str, Any], pipe: Connection) -> None:
             break
     pipe.close()
     os._exit(0)  # no atexit handlers of libraries that the parent imported
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    except (ImportError, ValueError, OSError):  # Windows has none, macOS refuses it; the time limit remains
-        return
 
 
 def _run(step: Step, namespace: dict[str, Any]) -> Outcome:

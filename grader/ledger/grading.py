@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,6 +21,7 @@ from nbgrader.converters import Autograde
 from nbgrader.utils import parse_utc
 
 from grader.course import Chapter, Course
+from grader.environment import limit_memory, silence
 from grader.errors import LedgerError
 from grader.ledger.converters import convert, course_config, put_environment_on_path
 from grader.ledger.gradebook import autograded, give_nothing, prepare, template_of
@@ -30,7 +30,6 @@ from grader.ledger.results import Problem
 from grader.notebook import dumps, load
 from grader.template import Note, grade_id, read_submission, rebuild
 
-MEMORY = 6 * 2**30  # bytes that nbgrader with its kernel, and the kernel itself, may allocate
 TIMESTAMP = "timestamp.txt"
 
 
@@ -189,8 +188,8 @@ def _autograde(root: Path, data: Path, chapter: str, student: str, scratch: Path
     """Convert one submission; runs in a process of its own, which is the parent of the kernel."""
     if hasattr(os, "setsid"):
         os.setsid()
-    _silence()
-    _limit_memory()
+    silence()
+    limit_memory()
     os.environ["COURSE_DATA"] = str(data)
     course = Course(root)
     config = course_config(course)
@@ -209,21 +208,3 @@ def _autograde(root: Path, data: Path, chapter: str, student: str, scratch: Path
     refused = convert(Autograde, config)
     pipe.send_bytes(json.dumps(refused).encode())
     pipe.close()
-
-
-def _silence() -> None:
-    """Send what the kernel writes past its notebook to nowhere."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    except (ImportError, ValueError, OSError):  # Windows has none, macOS refuses it; the time limits remain
-        return

@@ -965,34 +965,33 @@ print("passed: slopes of the diamond, once and twice")
 
 
 # %% hidden="topo-random" points=2
-def random_graphs():
-    generator = torch.Generator().manual_seed(0)
-    faults = []
-    for size in (5, 9, 14, 30):
-        nodes = []
-        for n in range(size):
-            k = int(torch.randint(0, 4, (), generator=generator)) if n else 0
-            chosen = torch.randint(0, n, (k,), generator=generator).tolist() if n else []
-            nodes.append(Item("same name", *[(nodes[i], 1.0) for i in chosen]))
-        root = Item("same name", *[(node, 1.0) for node in nodes[::-2]])
-        above, todo = set(), [root]
-        while todo:
-            node = todo.pop()
-            if id(node) not in above:
-                above.add(id(node))
-                todo += [p for p, _ in node._edges]
-        order = topo_order(root)
-        place = {id(node): k for k, node in enumerate(order)}
-        late = sum(place.get(id(p), size + 1) >= place[id(node)] for node in order for p, _ in node._edges)
-        faults.append([len(order) - len(place), len(above ^ set(place)), late, int(order[-1] is not root)])
-    return faults
+def random_graph(size):
+    generator = torch.Generator().manual_seed(size)
+    family = [torch.randint(0, n, (n % 4,), generator=generator).tolist() if n else [] for n in range(size)]
+    return [*family, list(range(size))[::-2]]  # parents of each node, as places; the root stands last
 
 
-faults = random_graphs()
-assert faults == [[0, 0, 0, 0]] * 4, (
-    "four random graphs, all nodes with one and the same name: [nodes written again, nodes missing or foreign, "
-    f"nodes not after a parent, root not last] must be all 0, got {faults}"
-)
+def places_in_order(family):
+    nodes = []
+    for parents in family:
+        nodes.append(Item("same name", *[(nodes[k], 1.0) for k in parents]))
+    place = {id(node): k for k, node in enumerate(nodes)}
+    return [place.get(id(node), -1) for node in topo_order(nodes[-1])]
+
+
+for size in (5, 9, 14, 30):
+    family = random_graph(size)
+    order = places_in_order(family)
+    needed = {size}
+    for k in range(size, -1, -1):
+        if k in needed:
+            needed |= set(family[k])
+    assert sorted(order) == sorted(needed), (
+        f"a random graph with the parents {family} (root last, all nodes with one and the same name): "
+        f"the root's ancestors are {sorted(needed)}, each once, got {order}"
+    )
+    late = [(parent, node) for i, node in enumerate(order) for parent in family[node] if parent not in order[:i]]
+    assert late == [], f"a random graph with the parents {family}: order {order}, and in these pairs the parent comes after the node: {late}"
 
 
 # %% hidden="topo-long" points=1
