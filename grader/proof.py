@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -37,7 +38,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """Commands that prove one thing together; `environment` is what they get beside the usual."""
+    """Commands that prove one thing together, side by side; `environment` is what they get beside the usual."""
 
     name: str
     commands: tuple[tuple[str, ...], ...]
@@ -71,7 +72,7 @@ def everything(chapters: list[Chapter]) -> list[Step]:
         Step("types", ((*PYTHON, "mypy"),)),
         *_about(chapters, []),
         Step("package", ((*PYTHON, "pytest", *TWO_AT_A_TIME),)),
-        Step("demo", ((*GRADER, "demo"),)),
+        demo(chapters),
     ]
 
 
@@ -107,6 +108,12 @@ def plain_processor(chapters: list[Chapter]) -> Step:
     return Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"})
 
 
+def demo(chapters: list[Chapter]) -> Step:
+    """Return the step that grades the class of each chapter, in two gradebooks, because nbgrader grades one submission after the other."""
+    names = [chapter.name for chapter in chapters]
+    return Step("demo", tuple((*GRADER, "demo", *half) for half in (names[::2], names[1::2]) if half) or ((*GRADER, "demo"),))
+
+
 def nbval(mode: str, notebooks: list[Path], spread: tuple[str, ...] = TWO_AT_A_TIME) -> tuple[str, ...]:
     """Return the command that runs notebooks, by nbval, in kernels of this environment."""
     options = (mode, "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", "-p", "grader.nbval_plugin", "-p", "no:cacheprovider")
@@ -119,33 +126,54 @@ def time_limit(chapters: list[Chapter]) -> float:
 
 
 def run(step: Step, folder: Path, timeout: float) -> Outcome:
-    """Run all commands of a step in `folder`; what still runs after `timeout` seconds is ended, and is the last."""
+    """Run the commands of a step side by side in `folder`; what still runs after `timeout` seconds is ended."""
     start = time.monotonic()
-    status = Status.PASSED
-    with tempfile.TemporaryFile() as output:
-        for command in step.commands:
-            ended = _call(command, step, folder, output, start + timeout - time.monotonic())
-            status = status if ended is Status.PASSED else ended
-            if ended is Status.TIMEOUT:
-                output.write(f"\nended after {timeout:.0f} s: {' '.join(command)}\n".encode())
-                break
-        output.seek(0)
-        return Outcome(step, status, time.monotonic() - start, output.read().decode(errors="replace"))
+    with ExitStack() as stack:
+        calls = [stack.enter_context(_call(command, step, folder)) for command in step.commands]
+        ended = [call.wait(start + timeout - time.monotonic()) for call in calls]
+        status = next((worst for worst in (Status.TIMEOUT, Status.FAILED) if worst in ended), Status.PASSED)
+        printed = [call.printed() for call in calls]
+    late = [
+        f"\nended after {timeout:.0f} s: {' '.join(command)}\n"
+        for command, its in zip(step.commands, ended, strict=True)
+        if its is Status.TIMEOUT
+    ]
+    return Outcome(step, status, time.monotonic() - start, "".join(printed + late))
 
 
-def _call(command: tuple[str, ...], step: Step, folder: Path, output: IO[bytes], timeout: float) -> Status:
+@dataclass(frozen=True)
+class _Call:
+    """A command that runs, in a session of its own, so that it can be ended with all that it started."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+
+    def wait(self, timeout: float) -> Status:
+        """Return how the command ended, or that it still runs after `timeout` seconds."""
+        try:
+            return Status.PASSED if self.process.wait(max(timeout, 0)) == 0 else Status.FAILED
+        except subprocess.TimeoutExpired:
+            return Status.TIMEOUT
+
+    def printed(self) -> str:
+        """Return what the command has printed until now."""
+        file = self.output.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")  # a seek would move the command's own place in it
+
+
+@contextmanager
+def _call(command: tuple[str, ...], step: Step, folder: Path) -> Iterator[_Call]:
     environment = _environment(step)
-    group = subprocess.Popen(  # a session of its own, so that it can be ended with all that it started
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        return Status.PASSED if group.wait(timeout) == 0 else Status.FAILED
-    except subprocess.TimeoutExpired:
-        return Status.TIMEOUT
-    finally:
-        if group.poll() is None:
-            os.killpg(group.pid, signal.SIGKILL)
-            group.wait()
+    with tempfile.TemporaryFile() as output:
+        group = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield _Call(group, output)
+        finally:
+            if group.poll() is None:
+                os.killpg(group.pid, signal.SIGKILL)
+                group.wait()
 
 
 def _environment(step: Step) -> dict[str, str]:

@@ -36,6 +36,8 @@ def test_every_chapter_that_is_found_is_proved(course: Course) -> None:
         assert "02_other" in steps[name]
     assert steps["check"].endswith("grader check")  # no names: it then looks for stray notebooks too
     assert steps["audit"].endswith("grader audit")
+    demo = everything(course.chapters())[-1]
+    assert [command[-2:] for command in demo.commands] == [("demo", "01_tiny"), ("demo", "02_other")]
     assert [step.name for step in about(course.chapters(["02"]))] == ["check", "solutions", "notebooks", "plain processor", "audit"]
     assert not any("01_tiny" in part for step in about(course.chapters(["02"])) for command in step.commands for part in command)
 
@@ -55,12 +57,18 @@ def test_a_command_that_fails_stops_no_other_of_its_step(tmp_path: Path) -> None
     assert (outcome.status, outcome.last_line) == (Status.FAILED, "second")
 
 
+def test_the_commands_of_a_step_run_side_by_side_and_print_in_order(tmp_path: Path) -> None:
+    waits = "import pathlib, time\nwhile not pathlib.Path('ready').exists(): time.sleep(0.05)\nprint('first')"
+    outcome = run(Step("two", python(waits, "import pathlib; pathlib.Path('ready').touch(); print('second')")), tmp_path, 60)
+    assert (outcome.status, outcome.output) == (Status.PASSED, "first\nsecond\n")
+
+
 def test_a_step_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']).pid, flush=True)"
-    outcome = run(Step("hangs", python(f"{child}; import time; time.sleep(300)", "print('never')")), tmp_path, 3)
+    outcome = run(Step("hangs", python(f"{child}; import time; time.sleep(300)", "print('\\nbeside it')")), tmp_path, 3)
     assert outcome.status is Status.TIMEOUT
     assert "ended after 3 s: " in outcome.last_line
-    assert "never" not in outcome.output.replace("print('never')", "")
+    assert "\nbeside it\n" in outcome.output
     assert _ends(int(outcome.output.split()[0]))
 
 
