@@ -17,7 +17,7 @@
 # - say what `.grad` holds after any sequence of calls, and where a graph is cut, by mistake or on purpose,
 # - teach autograd a function of your own.
 #
-# The chapter takes two sittings; a resting place is marked after Exercise 2.
+# The chapter takes three sittings; resting places are marked after Exercises 2 and 4.
 
 # %% [markdown]
 # ## Setup
@@ -49,7 +49,7 @@ plt.rcParams["figure.constrained_layout.use"] = True
 bunch = load_breast_cancer()
 measured = torch.tensor(bunch.data)  # (569, 30)
 diagnosis = 1.0 - 2.0 * torch.tensor(bunch.target).double()  # (569,): +1 malignant, -1 benign
-scaled = (measured - measured.mean(0)) / measured.std(0, correction=0)
+scaled = (measured - measured.mean(0)) / measured.std(0, correction=0)  # correction=0: divide by N, not N - 1
 print(tuple(scaled.shape), "malignant:", int((diagnosis > 0).sum()), "benign:", int((diagnosis < 0).sum()))
 
 # %% [markdown]
@@ -58,7 +58,7 @@ print(tuple(scaled.shape), "malignant:", int((diagnosis > 0).sum()), "benign:", 
 # and squash the total into the range −1 to 1 with the function tanh.
 # A fifth neuron does the same with the four results; above 0 it says "malignant".
 # That makes $4 \cdot 31 + 5 = 129$ adjustable numbers, the **parameters** (参数).
-# They start at random, and we keep them in one tensor `theta`.
+# They start at random, from a fixed **seed** (随机种子, the start of the random numbers), and we keep them in one tensor `theta`.
 # The next cell is that network in PyTorch; the rest of the chapter explains its call `mistake.backward()`.
 
 
@@ -332,7 +332,7 @@ print(triple(5), triple(-2))
 #
 # Complete the class `Value`.
 # `__init__` is given: a `Value` has `data` (a float), `grad` (the float 0.0 at birth), `parents` (a tuple of the Values it was computed from,
-# empty for a leaf) and `push`, a function without arguments.
+# empty for a leaf) and `push`, a function without arguments. What the tape called the slope is `grad` here, as in PyTorch.
 #
 # - `a + b`, `a * b` and `a.tanh()` return a new `Value` with the right `data`, and with `parents` `(a, b)`, `(a, b)` and `(a,)`.
 #   `a * a` has the parents `(a, a)`.
@@ -419,7 +419,17 @@ def forward_of():
     return kinds, [r.data for r in results], own
 
 
+def with_plain_numbers():
+    a = Value(2)
+    try:
+        results = [a + 3, a * 0.5, 0.25 + a]
+    except (AttributeError, TypeError) as problem:
+        return f"{type(problem).__name__}: {problem}"
+    return [r.data if type(r) is Value else type(r).__name__ for r in results]
+
+
 kinds, data, families = forward_of()
+numbers = with_plain_numbers()
 assert kinds == ["Value"] * 4, f"a + b, a * b, tanh and a * a must each be a Value, got {kinds}. NoneType: is `return out` missing?"
 assert_close(
     data,
@@ -431,10 +441,14 @@ assert_close(
 assert families == [("a", "b"), ("a", "b"), ("a", "a")], (
     f"parents of a + b, a * b and a * a must be (a, b), (a, b), (a, a), the very objects, got {families}"
 )
-print("passed: values and parents")
+assert numbers == [5.0, 1.0, 2.25], (
+    f"for a = 2 the data of a + 3, a * 0.5, 0.25 + a are 5, 1, 2.25, got {numbers}. "
+    "An error: is a plain number, int or float, made into a Value first?"
+)
+print("passed: values and parents, plain numbers too")
 
 
-# %% check="value-push" points=2
+# %% check="value-push" points=1
 def pushed(times):
     a, b, u = Value(2), Value(-3), Value(0.5)
     results = a + b, a * b, u.tanh()
@@ -452,7 +466,11 @@ def pushed(times):
 once, twice = pushed(1), pushed(2)
 steep = 10 * (1 - math.tanh(0.5) ** 2)
 assert_close(
-    once[0], [10.0, 10.0], msg=lambda m: f"c = a + b with c.grad = 10: each parent gets 10, got {once[0]}. 1: c.grad is not used\n{m}"
+    once[0],
+    [10.0, 10.0],
+    msg=lambda m: (
+        f"c = a + b with c.grad = 10: each parent gets 10, got {once[0]}. 1: c.grad is not used; 0: it is read before push is called\n{m}"
+    ),
 )
 assert_close(
     once[1],
@@ -476,6 +494,39 @@ assert_close(
     msg=lambda m: f"a second push adds the same again, got {twice} after two. The same as after one: `=` where `+=` belongs\n{m}",
 )
 print("passed: push adds grad times the local derivative")
+
+
+# %% check="value-once" points=1
+def one_push():
+    a, b = Value(2), Value(-3)
+    square, product = a * a, a * b
+    total = product + a
+    square.grad = 1.0
+    square.push()
+    at_square = a.grad
+    a.grad, total.grad = 0.0, 10.0
+    total.push()
+    return at_square, [node.grad for node in (a, b, product, total)]
+
+
+at_square, near = one_push()
+assert_close(
+    at_square,
+    4.0,
+    msg=lambda m: (
+        f"d = a * a at a = 2 with d.grad = 1: one d.push() adds 4 to a.grad, got {at_square}. "
+        f"2: a is a parent twice, and each time 2 is added\n{m}"
+    ),
+)
+assert_close(
+    near,
+    [10.0, 0.0, 10.0, 10.0],
+    msg=lambda m: (
+        f"p = a * b, t = p + a, t.grad = 10, one t.push(): the grads of a, b, p, t are 10, 0, 10, 10, got {near}. "
+        f"20 at b: push went on to the parents' own push; 0 at t: push changes only the parents' grads\n{m}"
+    ),
+)
+print("passed: one push reaches the parents, and no further")
 
 
 # %% hidden="value-reused" points=2
@@ -542,7 +593,7 @@ assert quiet == [7.0, 5.0, None, ()], f"a leaf's push does nothing and it has no
 assert near == [3.0, 0.0], f"pushing a result whose grad is 0 adds nothing to its parent, and push reaches no grandparent, got {near}"
 
 
-# %% wrong="value-assigns" fails="value-push value-reused"
+# %% wrong="value-assigns" fails="value-push value-once value-reused"
 class Value:
     def __init__(self, data, parents=()):
         self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
@@ -659,7 +710,7 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
-# %% wrong="value-local-only" fails="value-push value-reused value-numbers"
+# %% wrong="value-local-only" fails="value-push value-once value-reused value-numbers"
 class Value:
     def __init__(self, data, parents=()):
         self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
@@ -698,7 +749,7 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
-# %% wrong="value-no-numbers" fails="value-numbers"
+# %% wrong="value-no-numbers" fails="value-forward value-numbers"
 class Value:
     def __init__(self, data, parents=()):
         self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
@@ -719,6 +770,130 @@ class Value:
         def push():
             self.grad += other.data * out.grad
             other.grad += self.data * out.grad
+
+        out.push = push
+        return out
+
+    def tanh(self):
+        out = Value(math.tanh(self.data), (self,))
+
+        def push():
+            self.grad += (1 - out.data**2) * out.grad
+
+        out.push = push
+        return out
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+# %% wrong="value-int-only" fails="value-forward value-numbers"
+class Value:
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
+
+    def __add__(self, other):
+        other = Value(other) if type(other) is int else other
+        out = Value(self.data + other.data, (self, other))
+
+        def push():
+            self.grad += out.grad
+            other.grad += out.grad
+
+        out.push = push
+        return out
+
+    def __mul__(self, other):
+        other = Value(other) if type(other) is int else other
+        out = Value(self.data * other.data, (self, other))
+
+        def push():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+
+        out.push = push
+        return out
+
+    def tanh(self):
+        out = Value(math.tanh(self.data), (self,))
+
+        def push():
+            self.grad += (1 - out.data**2) * out.grad
+
+        out.push = push
+        return out
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+# %% wrong="value-push-cascades" fails="value-once value-numbers"
+class Value:
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other))
+
+        def push():
+            self.grad += out.grad
+            other.grad += out.grad
+            self.push()
+            other.push()
+
+        out.push = push
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other))
+
+        def push():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+            self.push()
+            other.push()
+
+        out.push = push
+        return out
+
+    def tanh(self):
+        out = Value(math.tanh(self.data), (self,))
+
+        def push():
+            self.grad += (1 - out.data**2) * out.grad
+            self.push()
+
+        out.push = push
+        return out
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+# %% wrong="value-same-parent-once" fails="value-once value-reused"
+class Value:
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents, self.push = float(data), 0.0, tuple(parents), lambda: None
+
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other))
+
+        def push():
+            self.grad += out.grad
+            if other is not self:
+                other.grad += out.grad
+
+        out.push = push
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other))
+
+        def push():
+            self.grad += other.data * out.grad
+            if other is not self:
+                other.grad += self.data * out.grad
 
         out.push = push
         return out
@@ -805,6 +980,7 @@ class Item:
 
 # %% [markdown]
 # Four nodes: $b$ is made from $a$, $c$ from $b$ with local derivative 10, and $d$ from $b$ and $c$.
+# So $b$ and $c$ are the parents of $d$, and $d$ is their *child*.
 # Two paths lead from $b$ to $d$, so this graph is called a **diamond** (菱形).
 # By hand: $c$ has slope 1; $b$ has $1 + 10 = 11$; and $a$ has 11.
 #
@@ -832,6 +1008,10 @@ def push_along(order: str) -> dict:
 print("nearest first, d b c a:", push_along("dbca"))
 print("right order,   d c b a:", push_along("dcba"))
 
+# %% [markdown]
+# In the next figure the arrows show the way *back*, from a node to its parents.
+# The number in a node is its slope at the end; beside it stands what it had when it pushed.
+
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 3))
 spots = {"a": (0, 0), "b": (1, 0), "c": (2, 0.8), "d": (3, 0)}
@@ -842,19 +1022,22 @@ for ax, order, title in zip(
         ax.annotate("", spots[start], spots[end], arrowprops={"arrowstyle": "-|>", "color": "0.5", "shrinkA": 19, "shrinkB": 19})
         middle = [(p + q) / 2 for p, q in zip(spots[start], spots[end], strict=True)]
         ax.text(*middle, f"× {local}", ha="center", va="center", color="0.3", bbox={"fc": "white", "ec": "none", "pad": 1.5})
+    nodes_ = diamond()
+    nodes_["d"].grad = 1.0
     for n, letter in enumerate(order, start=1):
+        had = nodes_[letter].grad
+        nodes_[letter].push()
         slope = push_along(order)[letter]
-        bad = slope != push_along("dcba")[letter]
+        bad = had != push_along("dcba")[letter]
         ax.scatter(*spots[letter], s=900, color="#fbdcdc" if bad else "#eef3fb", edgecolor="0.4", zorder=2)
         ax.text(*spots[letter], f"{letter}\n{slope:g}", ha="center", va="center", color="tab:red" if bad else "black", zorder=3)
-        ax.text(spots[letter][0], spots[letter][1] + (0.3 if letter == "c" else -0.42), f"pushed no. {n}", ha="center", fontsize=8)
+        ax.text(spots[letter][0], spots[letter][1] + (0.3 if letter == "c" else -0.42), f"no. {n}, pushed {had:g}", ha="center", fontsize=8)
     ax.set(title=title, xlim=(-0.5, 3.5), ylim=(-0.6, 1.3))
     ax.axis("off")
 plt.show()
 
 # %% [markdown]
-# Slopes run along the arrows, right to left.
-# On the left $b$ pushed the 1 that it had; the 10 from $c$ came too late, and $a$ ends with 1 instead of 11.
+# On the left $b$ pushed the 1 that it had; the 10 from $c$ came too late. So $b$ ends with 11, but $a$ with 1 instead of 11.
 # On the right every node waits until everything computed from it has pushed.
 #
 # An order in which every node stands after all its parents is a **topological order** (拓扑排序); its reverse is the right order to push.
@@ -869,8 +1052,9 @@ plt.show()
 # each node exactly once, and each after all its parents. So the root stands last. Where several orders are possible, any will do.
 #
 # - It changes no node, and compares nodes as objects (`is`, or membership in a set), never by name or value.
-# - A chain of 3,000 nodes must work. Python stops a function that calls itself at a depth of 1,000 (in Jupyter 3,000),
-#   so keep your own list of what is still to be done: a **stack** (栈), to which `append` adds at the end and `pop` takes from the end.
+# - A chain of 3,000 nodes must work. Python stops a function that calls itself at a depth of about 1,000
+#   (in a notebook 3,000, once the Tab key has completed a name).
+#   So keep your own list of what is still to be done: a **stack** (栈), to which `append` adds at the end and `pop` takes from the end.
 # - A node with many paths to the root must not be walked through once for each path: 40 diamonds in a row have $2^{40}$ paths.
 #
 # `backward(root)` fills in the slopes, and returns `None`. The root has at least one parent. In this order:
@@ -918,12 +1102,13 @@ def backward(root) -> None:
     # END SOLUTION
 
 
-# %% check="topo-diamond" points=2
+# %% check="topo-diamond" points=1
 def order_of_diamond():
     a = Item("a")
     b = Item("b", (a, 1.0))
     c = Item("c", (b, 10.0))
     found = [topo_order(root) for root in (Item("d", (b, 1.0), (c, 1.0)), Item("e", (c, 1.0), (b, 1.0)), Item("s", (a, 1.0), (a, 1.0)), a)]
+    found.append(topo_order(Item("t", (Item("x"), 1.0), (Item("x"), 1.0))))
     return [[node.name for node in order] if type(order) is list else type(order).__name__ for order in found]
 
 
@@ -935,7 +1120,10 @@ assert names[0] == wanted[0], (
     "A letter twice: a finished node was written again; c before b: nodes were written when first seen; d first: reversed"
 )
 assert names[1] == wanted[1], f"with the parents of the last node in the other order, (c, b), still {wanted[1]}, got {names[1]}"
-assert names[2:] == wanted[2:], f"a node with the parents (a, a), and the leaf a alone, have the orders {wanted[2:]}, got {names[2:]}"
+assert names[2:4] == wanted[2:], f"a node with the parents (a, a), and the leaf a alone, have the orders {wanted[2:]}, got {names[2:4]}"
+assert names[4] == ["x", "x", "t"], (
+    f"two leaves that are both called x are two nodes: the order is x, x, t, got {names[4]}: compared by name?"
+)
 print("passed: every node once, after its parents")
 
 
@@ -962,6 +1150,25 @@ assert grads[1] == [22.0, 11.0, 1.0, 1.0], (
     f"after a second backward(d): [22, 11, 1, 1], got {grads[1]}. 33 at a: b was not set to 0 first; 11 at a: the leaf was set to 0"
 )
 print("passed: slopes of the diamond, once and twice")
+
+
+# %% check="topo-chain" points=1
+def length_of_chain():
+    last = Item("0")
+    for k in range(1, 3001):
+        last = Item(f"{k}", (last, 1.0))
+    try:
+        order = topo_order(last)
+    except RecursionError:
+        return "RecursionError"
+    return len(order) if type(order) is list else type(order).__name__
+
+
+length = length_of_chain()
+assert length == 3001, (
+    f"a chain of 3,001 nodes has 3,001 nodes in order, got {length}. RecursionError: the function calls itself too deep; keep a stack of your own"
+)
+print("passed: a long chain")
 
 
 # %% hidden="topo-random" points=2
@@ -991,14 +1198,16 @@ for size in (5, 9, 14, 30):
         f"the root's ancestors are {sorted(needed)}, each once, got {order}"
     )
     late = [(parent, node) for i, node in enumerate(order) for parent in family[node] if parent not in order[:i]]
-    assert late == [], f"a random graph with the parents {family}: order {order}, and in these pairs the parent comes after the node: {late}"
+    assert late == [], (
+        f"a random graph with the parents {family}: order {order}, and in these pairs the parent comes after the node: {late}"
+    )
 
 
 # %% hidden="topo-long" points=1
 def large_graphs():
     chain = Item("start")
     for k in range(3000):
-        chain = Item(f"{k}", (chain, 1.0))
+        chain = Item(f"link {k}", (chain, 1.0), (chain, 2.0))
     ladder = Item("bottom")
     for k in range(40):
         left, right = Item(f"left {k}", (ladder, 1.0)), Item(f"right {k}", (ladder, 1.0))
@@ -1007,14 +1216,16 @@ def large_graphs():
     for root in (chain, ladder):
         try:
             result.append(len(topo_order(root)))
-        except Exception as problem:
+        except (RecursionError, RuntimeError) as problem:
+            if type(problem) is NotImplementedError:
+                raise
             result.append(type(problem).__name__)
     return result
 
 
 sizes = large_graphs()
 assert sizes == [3001, 121], (
-    f"a chain of 3,001 nodes, then 40 diamonds in a row (121 nodes), got {sizes}. "
+    f"a chain of 3,001 nodes with a double link between neighbours, then 40 diamonds in a row (121 nodes), got {sizes}. "
     "RecursionError: the function calls itself; RuntimeError: a node is walked through once for each path"
 )
 
@@ -1056,7 +1267,7 @@ assert after == [12.5, 1.0], (
 )
 
 
-# %% wrong="topo-revisits" fails="topo-diamond topo-random topo-long"
+# %% wrong="topo-revisits" fails="topo-diamond topo-chain topo-random topo-long"
 def topo_order(root):
     if not root.parents:
         return [root]
@@ -1117,7 +1328,7 @@ def backward(root):
         node.push()
 
 
-# %% wrong="topo-recursive" fails="topo-long"
+# %% wrong="topo-recursive" fails="topo-chain topo-long"
 def topo_order(root):
     order, seen = [], set()
 
@@ -1142,7 +1353,7 @@ def backward(root):
         node.push()
 
 
-# %% wrong="topo-by-name" fails="topo-random"
+# %% wrong="topo-by-name" fails="topo-diamond topo-random"
 def topo_order(root):
     order, written, stack = [], set(), [root]
     while stack:
@@ -1251,7 +1462,7 @@ def backward(root):
 # Writing a node when it is *first seen* is the usual mistake: it is right on trees and chains, and wrong as soon as two paths of different length meet.
 # A node is finished when all its parents are; this is a depth-first search, and the order of finishing is topological.
 # A node can be put on the stack twice, by two children, before it is finished: hence the test before writing.
-# The recursive form is shorter and is what most small engines use; it fails at a depth of a few thousand, which one sum over a few thousand samples reaches.
+# The recursive form is shorter and is what most small engines use; it fails at Python's depth limit, which one sum over a few thousand samples reaches.
 # The slopes of inner nodes belong to one pass and start from zero; only leaves collect over passes.
 # Engines that forget this count old slopes again in the second pass (33 instead of 22 on the diamond).
 # The other right answer counts children instead, and needs no depth at all; PyTorch's own engine counts in this way.
@@ -1385,7 +1596,7 @@ plt.show()
 # The right panel says why.
 # A backward pass costs about two forward passes, however many parameters there are.
 # Differences cost two forward passes for *each* parameter.
-# This answers the question at the beginning: all 129 shares for about the price of three looks, not 258.
+# This answers the question at the beginning: all 129 shares for about the price of three looks, not 258 (or 130, with forward differences).
 #
 # ## Whole layers at once
 #
@@ -1393,17 +1604,17 @@ plt.show()
 # PyTorch records a whole matrix product as *one* node, and we need its local derivative, with a batch of samples.
 #
 # A **batch** (批) is a matrix `X` of shape `(N, D)`: N samples in rows.
-# An **affine layer** (仿射层) with weights `W` `(D, H)` and bias `b` `(H,)` computes `Y = X @ W + b`, of shape `(N, H)`; in single entries
+# An **affine layer** (仿射层) with weights `W` `(D, K)` and bias `b` `(K,)` computes `Y = X @ W + b`, of shape `(N, K)`; in single entries
 #
-# $$Y_{nh} = \sum_d X_{nd} W_{dh} + b_h .$$
+# $$Y_{nk} = \sum_d X_{nd} W_{dk} + b_k .$$
 #
 # (PyTorch's `nn.Linear` stores the transpose of our `W`.)
-# Write `dY` for the tensor of the slopes $\frac{\partial L}{\partial Y_{nh}}$, and so on: **a gradient has the shape of what it belongs to**.
+# Write `dY` for the tensor of the slopes $\frac{\partial L}{\partial Y_{nk}}$, and so on: **a gradient has the shape of what it belongs to**.
 # Now multiply along a path and add over the paths:
 #
-# - $W_{dh}$ acts on $Y_{nh}$ for every sample $n$, with rate $X_{nd}$: so $\mathrm{dW}_{dh} = \sum_n X_{nd}\, \mathrm{dY}_{nh}$.
-# - $X_{nd}$ acts on $Y_{nh}$ for every $h$, with rate $W_{dh}$: so $\mathrm{dX}_{nd} = \sum_h \mathrm{dY}_{nh} W_{dh}$.
-# - $b_h$ acts on *every row*, with rate 1: so its slope is a sum over $n$.
+# - $W_{dk}$ acts on $Y_{nk}$ for every sample $n$, with rate $X_{nd}$: so $\mathrm{dW}_{dk} = \sum_n X_{nd}\, \mathrm{dY}_{nk}$.
+# - $X_{nd}$ acts on $Y_{nk}$ for every $k$, with rate $W_{dk}$: so $\mathrm{dX}_{nd} = \sum_k \mathrm{dY}_{nk} W_{dk}$.
+# - $b_k$ acts on *every row*, with rate 1: so its slope is a sum over $n$.
 #
 # The bias is a reused node.
 # Broadcasting (Chapter 2) copies it into N rows on the way forward; on the way back the N slopes are added up.
@@ -1452,13 +1663,14 @@ plt.show()
 # %% [markdown]
 # ### Exercise 3: three layers backwards (7 points)
 #
-# Write three functions. Each gets `dY`, the gradient of the loss with respect to the layer's output, or begins the backward pass itself:
+# Write three functions.
+# The first two get `dY`, the gradient of the loss with respect to the layer's output; the third stands at the loss and has no `dY`.
 #
-# - `affine_backward(dY, X, W)`, for `Y = X @ W + b` with `dY` `(N, H)`, `X` `(N, D)`, `W` `(D, H)`:
-#   return the tuple `(dX, dW, db)` of shapes `(N, D)`, `(D, H)`, `(H,)`.
+# - `affine_backward(dY, X, W)`, for `Y = X @ W + b` with `dY` `(N, K)`, `X` `(N, D)`, `W` `(D, K)`:
+#   return the tuple `(dX, dW, db)` of shapes `(N, D)`, `(D, K)`, `(K,)`.
 # - `relu_backward(dY, X)`, for `Y = relu(X)`, all of one and the same shape (any): return `dX`. Where `X` is exactly 0, `dX` is 0.
 # - `bce_backward(z, y)`, for the mean binary cross entropy of logits `z` `(N,)` and targets `y` `(N,)` (floating-point, 0 or 1): return `dz` `(N,)`,
-#   the gradient of the loss itself (so the slope with which it begins is 1).
+#   the gradient of this mean.
 #
 # Results have the dtype of the arguments; no argument is changed.
 # By hand: `X = [[1, 2], [3, 4], [5, 6]]`, `W = [[1], [10]]`, `dY = [[1], [0], [2]]` give `dX = [[1, 10], [0, 0], [2, 20]]`,
@@ -1470,13 +1682,13 @@ plt.show()
 # For large $|z|$ the result must stay finite: simplify the product before you write code.
 #
 # <details><summary>Hint 1</summary>Matrix products have the sum in the middle: over which index does each of the three gradients sum,
-# and which order and transpose bring it there? Check with unequal N, D, H.</details>
+# and which order and transpose bring it there? Check with unequal N, D, K.</details>
 # <details><summary>Hint 2</summary>Multiply <code>-y/p</code> by <code>p(1 - p)</code>, then <code>(1 - y)/(1 - p)</code> by <code>p(1 - p)</code>, and add.</details>
 
 
 # %% exercise="layers"
 def affine_backward(dY: torch.Tensor, X: torch.Tensor, W: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the gradients (dX, dW, db) of Y = X @ W + b for dY (N, H), X (N, D), W (D, H)."""
+    """Return the gradients (dX, dW, db) of Y = X @ W + b for dY (N, K), X (N, D), W (D, K)."""
     # BEGIN SOLUTION
     return dY @ W.T, X.T @ dY, dY.sum(dim=0)
     # END SOLUTION
@@ -1513,8 +1725,14 @@ assert [g.tolist() for g in got] == wanted, (
 )
 print("passed: gradients of the affine layer")
 
+
 # %% check="layers-relu" points=1
-got = relu_backward(torch.tensor([5.0, 6.0, 7.0, -8.0]), torch.tensor([-1.0, 0.0, 2.0, 0.5]))
+def relu_by_hand():
+    dY, X = torch.tensor([5.0, 6.0, 7.0, -8.0]), torch.tensor([-1.0, 0.0, 2.0, 0.5])
+    return relu_backward(dY, X), dY, X
+
+
+got, dY, X = relu_by_hand()
 assert type(got) is torch.Tensor, f"relu_backward returns a tensor, got {type(got).__name__}: is the return missing?"
 assert_close(
     got,
@@ -1524,31 +1742,43 @@ assert_close(
         f"6 at X = 0: >= for >; 0 for -8: the sign of X decides, not that of dY; ones: dY is not used\n{m}"
     ),
 )
+assert X.tolist() == [-1.0, 0.0, 2.0, 0.5] and dY.tolist() == [5.0, 6.0, 7.0, -8.0], (
+    f"relu_backward must not change its arguments X = [-1, 0, 2, 0.5], dY = [5, 6, 7, -8]; afterwards they are {X.tolist()}, {dY.tolist()}"
+)
 print("passed: the ReLU passes on where its input was positive")
 
 # %% check="layers-bce" points=1
 got = bce_backward(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0]))
+sure = bce_backward(torch.tensor([100.0, 0.0]), torch.tensor([0.0, 1.0]))
 assert type(got) is torch.Tensor, f"bce_backward returns a tensor, got {type(got).__name__}: is the return missing?"
 assert_close(
     got,
     torch.tensor([-0.25, 0.25]),
     msg=lambda m: f"logits 0 and targets 1, 0 give [-0.25, 0.25], got {got.tolist()}. ±0.5: the 1/N is lost; signs: p - y or y - p?\n{m}",
 )
-print("passed: cross entropy by hand")
+assert_close(
+    sure,
+    torch.tensor([0.5, -0.25]),
+    msg=lambda m: (
+        f"logits 100, 0 and targets 0, 1: p = 1, 0.5 and dz = [0.5, -0.25], got {sure.tolist()}. "
+        f"nan: 1 - p is 0 here, so multiply out on paper first\n{m}"
+    ),
+)
+print("passed: cross entropy by hand, and far out")
 
 
 # %% hidden="layers-torch" points=2
-def layer_gradients(N, D, H):
+def layer_gradients(N, D, K):
     generator = torch.Generator().manual_seed(N)
-    X, W, dY = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((N, D), (D, H), (N, H)))
+    X, W, dY = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((N, D), (D, K), (N, K)))
     return X, W, dY
 
 
-for N, D, H in [(4, 3, 5), (1, 3, 2), (6, 1, 4), (3, 3, 3)]:
-    X, W, dY = layer_gradients(N, D, H)
+for N, D, K in [(4, 3, 5), (1, 3, 2), (6, 1, 4), (3, 3, 3)]:
+    X, W, dY = layer_gradients(N, D, K)
     kept = [X.clone(), W.clone(), dY.clone()]
     got = list(affine_backward(dY, X, W))
-    leaves = [X.clone().requires_grad_(), W.clone().requires_grad_(), torch.zeros(H, dtype=torch.float64, requires_grad=True)]
+    leaves = [X.clone().requires_grad_(), W.clone().requires_grad_(), torch.zeros(K, dtype=torch.float64, requires_grad=True)]
     truth = torch.autograd.grad(leaves[0] @ leaves[1] + leaves[2], leaves, dY)
     for name, mine, true in zip(("dX", "dW", "db"), got, truth, strict=True):
         assert_close(
@@ -1556,8 +1786,8 @@ for N, D, H in [(4, 3, 5), (1, 3, 2), (6, 1, 4), (3, 3, 3)]:
             true,
             rtol=0,
             atol=1e-10,
-            msg=lambda m, name=name, N=N, D=D, H=H, mine=mine: (
-                f"{name} for N, D, H = {N}, {D}, {H} differs from autograd's, got {mine.tolist()}\n{m}"
+            msg=lambda m, name=name, N=N, D=D, K=K, mine=mine: (
+                f"{name} for N, D, K = {N}, {D}, {K} differs from autograd's, got {mine.tolist()}\n{m}"
             ),
         )
     assert_close([X, W, dY], kept, msg=lambda m: f"affine_backward must not change its arguments\n{m}")
@@ -1655,7 +1885,7 @@ def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
 
-# %% wrong="layers-not-simplified" fails="layers-pointwise"
+# %% wrong="layers-not-simplified" fails="layers-bce layers-pointwise"
 def affine_backward(dY, X, W):
     return dY @ W.T, X.T @ dY, dY.sum(0)
 
@@ -1669,11 +1899,26 @@ def bce_backward(z, y):
     return (-y / p + (1 - y) / (1 - p)) * p * (1 - p) / len(y)
 
 
+# %% wrong="layers-overwrites-input" fails="layers-relu layers-pointwise"
+def affine_backward(dY, X, W):
+    return dY @ W.T, X.T @ dY, dY.sum(0)
+
+
+def relu_backward(dY, X):
+    X[X <= 0] = 0
+    X[X > 0] = 1
+    return dY * X
+
+
+def bce_backward(z, y):
+    return (z.sigmoid() - y) / z.numel()
+
+
 # %% right="layers-einsum"
 def affine_backward(dY, X, W):
-    dX = torch.einsum("nh,dh->nd", dY, W)
-    dW = torch.einsum("nd,nh->dh", X, dY)
-    return dX, dW, torch.einsum("nh->h", dY)
+    dX = torch.einsum("nk,dk->nd", dY, W)
+    dW = torch.einsum("nd,nk->dk", X, dY)
+    return dX, dW, torch.einsum("nk->k", dY)
 
 
 def relu_backward(dY, X):
@@ -1687,9 +1932,9 @@ def bce_backward(z, y):
 
 
 # %% [markdown] explanation="layers"
-# The shapes nearly write the answer: the only product of `X` (N, D) and `dY` (N, H) with the shape of `W` sums over N.
+# The shapes nearly write the answer: the only product of `X` (N, D) and `dY` (N, K) with the shape of `W` sums over N.
 # That sum over the batch is the chain rule's "add over the paths", since one weight serves every sample; for the bias it must be written out.
-# A `db` of shape (N, H) is worse than an error: `b - lr * db` broadcasts to (N, H), and the bias becomes one bias for each sample.
+# A `db` of shape (N, K) is worse than an error: `b - lr * db` broadcasts to (N, K), and the bias becomes one bias for each sample.
 # A mean instead of the sum is wrong as well: the 1/N belongs to the loss, is in `dY` already, and must come in once.
 # For the cross entropy -y (1 - p) + (1 - y) p = p - y: prediction minus target.
 # The unsimplified product gives 0 · inf = nan for confident logits.
@@ -1733,8 +1978,18 @@ def two_layer_grads(
 
 
 # %% check="two-layer-by-hand" points=1
-W1, zero = torch.tensor([[1.0, -1.0]]), torch.zeros
-got = two_layer_grads(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 0.0]), W1, zero(2), zero(2, 1), zero(1))
+def two_samples():
+    W1, zero = torch.tensor([[1.0, -1.0]]), torch.zeros
+    try:
+        return two_layer_grads(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 0.0]), W1, zero(2), zero(2, 1), zero(1))
+    except NotImplementedError:
+        raise
+    except RuntimeError as error:
+        return f"RuntimeError: {error}"
+
+
+got = two_samples()
+assert type(got) is not str, f"two_layer_grads raised {got}. If shapes do not fit: is dz (N, 1)? z (N, 1) minus y (N,) is (N, N)"
 assert type(got) is dict and sorted(got) == ["W1", "W2", "b1", "b2"], (
     f"two_layer_grads returns a dict with the keys W1, b1, W2, b2, got {sorted(got) if type(got) is dict else type(got).__name__}"
 )
@@ -1755,15 +2010,22 @@ print("passed: the example worked by hand")
 got = two_layer_grads(
     torch.tensor([[2.0, 1.0]]),
     torch.tensor([0.0]),
-    torch.tensor([[1.0, 1.0, -1.0], [0.0, 1.0, 0.0]]),
-    torch.tensor([0.0, -1.0, 0.5]),
-    torch.tensor([[3.0], [-3.0], [5.0]]),
+    torch.tensor([[1.0, 1.0, -1.0, 1.0], [0.0, 1.0, 0.0, -2.0]]),
+    torch.tensor([0.0, -1.0, 0.5, 0.0]),
+    torch.tensor([[3.0], [-3.0], [5.0], [7.0]]),
     torch.tensor([0.0]),
 )
+assert type(got) is dict, f"two_layer_grads returns a dict, got {type(got).__name__}"
 flat = {name: gradient.tolist() for name, gradient in got.items()}
-assert flat == {"W1": [[3.0, -3.0, 0.0], [1.5, -1.5, 0.0]], "b1": [1.5, -1.5, 0.0], "W2": [[1.0], [1.0], [0.0]], "b2": [0.5]}, (
-    "one sample X = (2, 1) with target 0, A = (2, 2, -1.5), z = 0, dz = 0.5: dA = 0.5 · (3, -3, 5) where A > 0, so "
-    f"b1 (1.5, -1.5, 0), W1 [[3, -3, 0], [1.5, -1.5, 0]], W2 (1, 1, 0), b2 0.5, got {flat}"
+assert flat == {
+    "W1": [[3.0, -3.0, 0.0, 0.0], [1.5, -1.5, 0.0, 0.0]],
+    "b1": [1.5, -1.5, 0.0, 0.0],
+    "W2": [[1.0], [1.0], [0.0], [0.0]],
+    "b2": [0.5],
+}, (
+    "one sample X = (2, 1) with target 0, A = (2, 2, -1.5, 0), z = 0, dz = 0.5: dA = 0.5 · (3, -3, 5, 7) where A > 0, so "
+    f"b1 (1.5, -1.5, 0, 0), W1 [[3, -3, 0, 0], [1.5, -1.5, 0, 0]], W2 (1, 1, 0, 0), b2 0.5, got {flat}. "
+    "2.5 third in b1: the way back leaves out the ReLU; 3.5 at its end: >= for >"
 )
 print("passed: one sample, every path by hand")
 
@@ -1856,6 +2118,24 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     return {"W1": X.T @ inner, "b1": inner.sum(), "W2": hidden.T @ slope, "b2": slope.sum()}
 
 
+# %% wrong="two-layer-flat-target" fails="two-layer-by-hand two-layer-autograd"
+def two_layer_grads(X, y, W1, b1, W2, b2):
+    A = X @ W1 + b1
+    hidden = A.clamp(min=0)
+    slope = (torch.sigmoid(hidden @ W2 + b2) - y) / len(X)
+    inner = slope @ W2.T * (A > 0)
+    return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
+
+
+# %% wrong="two-layer-kink" fails="two-layer-one-sample two-layer-edges"
+def two_layer_grads(X, y, W1, b1, W2, b2):
+    A = X @ W1 + b1
+    hidden = A.clamp(min=0)
+    slope = (torch.sigmoid(hidden @ W2 + b2) - y.unsqueeze(1)) / len(X)
+    inner = slope @ W2.T * (A >= 0)
+    return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
+
+
 # %% right="two-layer-sample-by-sample"
 def two_layer_grads(X, y, W1, b1, W2, b2):
     grads = {"W1": torch.zeros_like(W1), "b1": torch.zeros_like(b1), "W2": torch.zeros_like(W2), "b2": torch.zeros_like(b2)}
@@ -1882,13 +2162,15 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
 # The gradient for a batch is the sum of the gradients of its samples, as the other right answer computes it, one by one.
 
 # %% [markdown]
+# *A second place to rest.*
+#
 # ## What `.grad` holds
 #
 # Back to PyTorch, and to a sentence from common notes (lecture notes found on the web whose sentences we check):
 # "`backward()` computes the gradient and stores it in `.grad`".
 # The second half is wrong.
 # We fit nothing here, only walk down the bowl $L = 3w^2$, whose derivative is $6w$.
-# An **optimizer** (优化器) is the object that changes parameters; `torch.optim.SGD` takes steps *against* the gradient,
+# An **optimizer** (优化器) is the object that changes parameters; `torch.optim.SGD` (stochastic gradient descent) takes steps *against* the gradient,
 # $w \leftarrow w - \mathrm{lr} \cdot \mathrm{grad}$, with a **learning rate** (学习率) `lr` (Chapter 5 studies such steps).
 # One walk calls `zero_grad()` before each backward pass, the other forgets it.
 
@@ -1984,30 +2266,35 @@ def accumulate_demo(w: float, program: list[str]) -> list[float | None]:
 
 
 # %% check="accumulate-twice" points=1
-got = accumulate_demo(2.0, ["backward", "backward"])
-assert type(got) is list and [type(v) for v in got] == [float, float], f"two words give a list of two floats, got {got!r}"
+got = accumulate_demo(2.0, ["backward", "backward", "step", "backward"])
+assert type(got) is list and [type(v) for v in got] == [float] * 4, (
+    f"backward, backward, step, backward give a list of four floats, got {got!r}. None or 0 in third place: a step does not clear .grad"
+)
 assert_close(
     got,
-    [12.0, 24.0],
+    [12.0, 24.0, 24.0, 21.6],
     msg=lambda m: (
-        f"two backward passes at w = 2 leave 12.0, then 24.0 in .grad, got {got}. 12 twice: backward adds, it does not replace\n{m}"
+        f"backward, backward, step, backward from w = 2 leave 12, 24, 24, 21.6 in .grad (the step leads to -0.4), got {got}. "
+        "12 in second place: backward adds, it does not replace; at the end 28.8: the step uses the whole .grad, not the newest part; "
+        f"36: the step must move w\n{m}"
     ),
 )
-print("passed: two backward passes add up")
+print("passed: backward passes add up, and the step uses the sum")
 
 # %% check="accumulate-none" points=1
 got = accumulate_demo(2.0, ["step", "backward", "step", "backward", "zero_grad", "step"])
 kinds = [type(v).__name__ for v in got] if type(got) is list else type(got).__name__
 assert kinds == ["NoneType", "float", "float", "float", "NoneType", "NoneType"], (
-    "before the first backward and after zero_grad .grad is None (not 0.0); "
-    f"the six words give None, float, float, float, None, None, got {kinds}"
+    "step, backward, step, backward, zero_grad, step give None, float, float, float, None, None, "
+    f"got {kinds}. float first or in the last two places: before the first backward and after zero_grad .grad is None, not 0.0; "
+    "None in third place: a step does not clear .grad"
 )
 assert_close(
     got[1:4],
     [12.0, 12.0, 16.8],
     msg=lambda m: (
         f"after step, backward, step, backward: 12, 12, 16.8, got {got[1:4]}. "
-        f"4.8: a step does not clear .grad; 24: the step must move w\n{m}"
+        f"4.8: backward adds, and the step did not clear .grad; 24: the step must move w\n{m}"
     ),
 )
 print("passed: None, and steps that leave the gradient alone")
@@ -2068,7 +2355,7 @@ def accumulate_demo(w, program):
     return seen
 
 
-# %% wrong="accumulate-step-clears" fails="accumulate-none accumulate-torch"
+# %% wrong="accumulate-step-clears" fails="accumulate-twice accumulate-none accumulate-torch"
 def accumulate_demo(w, program):
     seen, g = [], None
     for word in program:
@@ -2083,7 +2370,7 @@ def accumulate_demo(w, program):
     return seen
 
 
-# %% wrong="accumulate-old-w" fails="accumulate-none accumulate-torch"
+# %% wrong="accumulate-old-w" fails="accumulate-twice accumulate-none accumulate-torch"
 def accumulate_demo(w, program):
     slope, seen, g = 6 * w, [], None
     for word in program:
@@ -2091,6 +2378,21 @@ def accumulate_demo(w, program):
             g = slope if g is None else g + slope
         if word == "zero_grad":
             g = None
+        seen.append(g)
+    return seen
+
+
+# %% wrong="accumulate-newest" fails="accumulate-twice accumulate-torch"
+def accumulate_demo(w, program):
+    seen, g, newest = [], None, 0.0
+    for word in program:
+        if word == "backward":
+            newest = 6 * w
+            g = newest if g is None else g + newest
+        elif word == "zero_grad":
+            g, newest = None, 0.0
+        else:
+            w = w - 0.1 * newest
         seen.append(g)
     return seen
 
@@ -2158,7 +2460,7 @@ for cut in (lambda t: t.data, lambda t: t.detach()):
 
 # %%
 goal = torch.tensor([0.0, 1.0])
-angles = torch.linspace(-1.3, 1.3, 14)
+angles = torch.linspace(-1.3, 1.3, 10)
 starts = torch.stack([angles.cos(), angles.sin()], dim=1)
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 4.2), sharey=True)
 for ax, is_cut in zip(axes, [False, True], strict=True):
@@ -2186,7 +2488,8 @@ plt.show()
 # - `unit_length(v)`, `v` `(D,)` and not all zero: return `v` divided by its length (root of the sum of its squares), shape `(D,)`.
 #   The gradient must flow through *both* places where `v` occurs.
 # - `chase(student, teacher)`, two tensors of the same shape: return the mean of the squared differences, shape `()`.
-#   The gradient reaches the student only; the teacher counts as a constant, even if it requires a gradient. Both tensors stay as they are.
+#   The gradient reaches the student only; the teacher counts as a constant, even if it requires a gradient.
+#   Nothing about the two tensors changes, `requires_grad` included.
 # - `descend_(w, lr)`, a leaf `w` whose `grad` is a tensor: one step $w \leftarrow w - \mathrm{lr} \cdot \mathrm{grad}$ **in place**
 #   (the same tensor object, still a leaf that requires a gradient), and afterwards `w.grad` is `None`. It returns `None`.
 #   The step itself is not recorded, but PyTorch must *notice* the change:
@@ -2196,7 +2499,7 @@ plt.show()
 # `chase((1, 4), (2, 2))` is 2.5, with gradient $(-1, 2)$ for the student.
 # `descend_` with `w = (1, 2)`, `w.grad = (10, -10)`, `lr = 0.1` makes `w` $(0, 3)$.
 #
-# `torch.optim` and `torch.nn` are not allowed in this exercise.
+# `torch.optim` and `torch.nn` are not allowed in this exercise; `torch.linalg` and `norm` are.
 #
 # <details><summary>Hint 1</summary>For each job: who is to learn from this number, and who is not?</details>
 # <details><summary>Hint 2</summary>A leaf that requires a gradient may be changed in place only where nothing is recorded; and <code>w = w - …</code> makes a new tensor.</details>
@@ -2256,13 +2559,14 @@ print("passed: the gradient flows through the length too")
 def who_learns():
     student, teacher = (torch.tensor(v, requires_grad=True) for v in ([1.0, 4.0], [2.0, 2.0]))
     out = chase(student, teacher)
+    flags = [student.requires_grad, teacher.requires_grad]
     if type(out) is not torch.Tensor or not out.requires_grad:
-        return out, "no graph", None
+        return out, "no graph", None, flags
     out.backward()
-    return out.detach(), student.grad, teacher.grad
+    return out.detach(), student.grad, teacher.grad, flags
 
 
-out, at_student, at_teacher = who_learns()
+out, at_student, at_teacher, flags = who_learns()
 assert type(out) is torch.Tensor, f"chase returns a tensor, got {type(out).__name__}: is the return missing?"
 assert_close(out, torch.tensor(2.5), msg=lambda m: f"chase((1, 4), (2, 2)) is (1 + 4)/2 = 2.5, got {out.tolist()}\n{m}")
 assert type(at_student) is torch.Tensor, f"the student must get a gradient, got {at_student}: the graph was cut on its side too"
@@ -2272,21 +2576,33 @@ assert_close(
     msg=lambda m: f"gradient of the student is (-1, 2), got {at_student.tolist()}: 2 (s - t) / 2\n{m}",
 )
 assert at_teacher is None, f"the teacher must get no gradient, got {at_teacher}: it counts as a constant"
+assert flags == [True, True], (
+    f"afterwards student and teacher must require gradients as before, got {flags}: requires_grad_(False) and detach_() change the caller's own tensor"
+)
 print("passed: the student learns, the teacher does not")
 
 
 # %% check="detach-step" points=1
 def one_step():
     w = torch.tensor([1.0, 2.0], requires_grad=True)
+    needs_old_w = (w**2).sum()
     w.grad = torch.tensor([10.0, -10.0])
     try:
         answer = descend_(w, 0.1)
+    except NotImplementedError:
+        raise
     except RuntimeError as error:
-        return str(error), None, None, None
-    return w.detach().clone(), w.is_leaf and w.requires_grad, w.grad, answer
+        return str(error), None, None, None, None
+    after, is_leaf, grad = w.detach().clone(), w.is_leaf and w.requires_grad, w.grad
+    try:
+        needs_old_w.backward()
+        late = "no error"
+    except RuntimeError:
+        late = "RuntimeError"
+    return after, is_leaf, grad, answer, late
 
 
-after, is_leaf, grad, answer = one_step()
+after, is_leaf, grad, answer, late = one_step()
 assert type(after) is torch.Tensor, f"descend_ raised RuntimeError: {after}: is the change made where nothing is recorded?"
 assert_close(
     after,
@@ -2294,9 +2610,12 @@ assert_close(
     msg=lambda m: f"w = (1, 2), grad (10, -10), lr 0.1: (0, 3), got {after.tolist()}. (1, 2): not in place\n{m}",
 )
 assert is_leaf is True, "after the step w must still be a leaf that requires a gradient"
-assert grad is None, f"afterwards w.grad must be None, got {grad}"
+assert grad is None, f"afterwards w.grad must be None, got {grad}. Zeros: None is asked for, not 0"
 assert answer is None, f"descend_ works in place and returns None, got {answer}"
-print("passed: a step in place")
+assert late == "RuntimeError", (
+    f"backward() through w² recorded before the step must raise RuntimeError, got {late}: a change through .data is hidden from PyTorch"
+)
+print("passed: a step in place, and PyTorch noticed")
 
 
 # %% hidden="detach-gradients" points=2
@@ -2394,7 +2713,7 @@ def descend_(w, lr):
     w.grad = None
 
 
-# %% wrong="detach-step-through-data" fails="detach-watched"
+# %% wrong="detach-step-through-data" fails="detach-step detach-watched"
 def unit_length(v):
     return v / v.square().sum().sqrt()
 
@@ -2408,7 +2727,7 @@ def descend_(w, lr):
     w.grad = None
 
 
-# %% wrong="detach-data-in-place" fails="detach-watched"
+# %% wrong="detach-data-in-place" fails="detach-step detach-watched"
 def unit_length(v):
     return v / v.square().sum().sqrt()
 
@@ -2453,13 +2772,29 @@ def descend_(w, lr):
     w.grad = None
 
 
-# %% wrong="detach-teacher-in-place" fails="detach-gradients"
+# %% wrong="detach-teacher-in-place" fails="detach-teacher detach-gradients"
 def unit_length(v):
     return v / v.square().sum().sqrt()
 
 
 def chase(student, teacher):
     return torch.mean((student - teacher.detach_()) ** 2)
+
+
+def descend_(w, lr):
+    with torch.no_grad():
+        w.sub_(lr * w.grad)
+    w.grad = None
+
+
+# %% wrong="detach-teacher-frozen" fails="detach-teacher detach-gradients"
+def unit_length(v):
+    return v / v.square().sum().sqrt()
+
+
+def chase(student, teacher):
+    teacher.requires_grad_(False)
+    return torch.mean((student - teacher) ** 2)
 
 
 def descend_(w, lr):
@@ -2567,7 +2902,7 @@ print("6 x:", second_d.tolist())
 # What to save?
 # `Cube` saves its input.
 # Some functions are better served by their *output*: for tanh, exp and the square root the derivative is a formula in the output.
-# The output is kept alive anyway by whatever uses it next, so saving it costs no memory, and nothing is computed twice.
+# The output is often kept anyway by the step that uses it next; then saving it costs no memory, and nothing is computed twice.
 
 # %% [markdown]
 # ### Exercise 7: a square root for autograd (6 points)
@@ -2634,21 +2969,39 @@ assert_close(
 print("passed: root and slope by hand")
 
 
+# %% check="root-bag" points=1
+def in_the_bag():
+    y = SquareRoot.apply(torch.tensor([1.0, 4.0, 16.0], requires_grad=True))
+    return [kept.tolist() for kept in y.grad_fn.saved_tensors]  # grad_fn of the result is its ctx
+
+
+bag = in_the_bag()
+assert len(bag) == 1, f"save_for_backward must get exactly one tensor, it got {len(bag)}. 0: stored as an attribute of ctx, or not at all?"
+assert bag[0] == [1.0, 2.0, 4.0], f"at x = (1, 4, 16) the output (1, 2, 4) must be saved, got {bag[0]}. 1, 4, 16: that is the input"
+print("passed: the output is saved, and nothing else")
+
+
 # %% check="root-gradcheck" points=1
 def passes(checker):
     x = torch.tensor([[0.3, 1.7], [2.5, 9.0]], dtype=torch.float64, requires_grad=True)
     try:
         return checker(SquareRoot.apply, x)
+    except NotImplementedError:
+        raise
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
 
 
-outcome = passes(torch.autograd.gradcheck)
-assert outcome is True, f"gradcheck compares backward with central differences at (0.3, 1.7, 2.5, 9), and it says: {outcome}"
-print("passed: gradcheck")
+once, twice = passes(torch.autograd.gradcheck), passes(torch.autograd.gradgradcheck)
+assert once is True, f"gradcheck compares backward with central differences at (0.3, 1.7, 2.5, 9), and it says: {once}"
+assert twice is True, (
+    f"gradgradcheck goes through backward a second time, and it says: {twice}. "
+    "Is the saved tensor used as it is, without .detach(), .data, .item() or no_grad?"
+)
+print("passed: gradcheck and gradgradcheck")
 
 
-# %% hidden="root-saves-output" points=2
+# %% hidden="root-saves-output" points=1
 def packed(numbers):
     kept = []
 
@@ -2715,7 +3068,7 @@ class SquareRoot(torch.autograd.Function):
         return dy / (2 * saved)
 
 
-# %% wrong="root-saves-input" fails="root-saves-output"
+# %% wrong="root-saves-input" fails="root-bag root-saves-output"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -2728,7 +3081,7 @@ class SquareRoot(torch.autograd.Function):
         return dy / (2 * saved.sqrt())
 
 
-# %% wrong="root-attribute" fails="root-saves-output root-second"
+# %% wrong="root-attribute" fails="root-bag root-gradcheck root-saves-output root-second"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -2754,7 +3107,7 @@ class SquareRoot(torch.autograd.Function):
         return 1 / (2 * root)
 
 
-# %% wrong="root-data-in-backward" fails="root-second"
+# %% wrong="root-data-in-backward" fails="root-gradcheck root-second"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -2766,6 +3119,18 @@ class SquareRoot(torch.autograd.Function):
     def backward(ctx, dy):
         (root,) = ctx.saved_tensors
         return dy / (2 * root.data)
+
+
+# %% wrong="root-output-on-ctx" fails="root-bag root-saves-output"
+class SquareRoot(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.root = x.sqrt()
+        return ctx.root
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy / (2 * ctx.root)
 
 
 # %% right="root-reciprocal"
@@ -2784,7 +3149,8 @@ class SquareRoot(torch.autograd.Function):
 # %% [markdown] explanation="root"
 # At x = 1 input and output agree, so a check at 1 alone would accept the swapped formula; gradcheck at other points does not.
 # Saving the input and taking the root again is correct, but keeps a second tensor alive and does the work twice.
-# A tensor stored as an attribute of `ctx` hides its origin: the second derivative then treats it as a constant, or leaks memory.
+# A tensor stored as an attribute of `ctx` is not watched for changes; the result and `ctx` then hold each other, and memory is freed late;
+# detached on top, it is a constant for the second derivative.
 # `save_for_backward` remembers that the tensor is this function's own output, so the second pass goes through `SquareRoot` again.
 # PyTorch's own sqrt has the same formula in its table of derivatives: `grad / (2 * result)`.
 
@@ -2793,7 +3159,7 @@ class SquareRoot(torch.autograd.Function):
 #
 # No tensor touches a gradient here: every addition and multiplication is an entry on our tape.
 #
-# For each of three **seeds** (随机种子, the start of the random numbers) we shuffle the 569 tumours and keep 143 apart as the **test set** (测试集).
+# For each of three seeds we shuffle the 569 tumours and keep 143 apart as the **test set** (测试集).
 # The other 426 are the **training set** (训练集), and mean and deviation for the scaling come from them alone.
 # The training rows pass by in **mini-batches** (小批量) of 8, each with a fresh tape and one step against the mean gradient, learning rate 0.05.
 # Once through all rows is an **epoch** (轮); we take ten.
@@ -2930,7 +3296,8 @@ fig, ax = plt.subplots(figsize=(11, 5.5))
 paint = LineCollection([link[:2] for link in links_], array=strength.numpy(), cmap="plasma_r", lw=0.9)
 ax.add_collection(paint)
 ax.scatter(*zip(*spot.values(), strict=True), s=5, color="0.2", zorder=3)
-fig.colorbar(paint, label="log₁₀ of the size of the slope through the link", shrink=0.8)
+bar = fig.colorbar(paint, label="log₁₀ of the size of the slope through the link", shrink=0.8)
+bar.set_ticks([-3, -2, -1, 0], labels=["≤ −3", "−2", "−1", "0"])
 for text_, place_ in [
     ("30 inputs", (-9, 4.5)),
     ("weights, products, sums of a hidden neuron", (15, 3.5)),
@@ -2947,7 +3314,8 @@ plt.show()
 # The short comb on the right is the output neuron, followed by the mistake and its square $L$; the inputs stand on the far left.
 # Values run to the right, slopes to the left; dark links carry a large slope, bright ones hardly any.
 # The lowest hidden neuron answers nearly −1, where tanh is flat, so almost nothing gets through to its weights.
-# It is the neuron with the pale lines in the first picture, too.
+# In the first picture, too, the lines from the inputs to it are pale.
+# The line from it to the output is the thickest of all: there the slope is multiplied by the neuron's answer, near −1, and not by the flat tanh.
 #
 # **Try it: your own engine.**
 # `train` takes any class with the five methods of the tape.
@@ -2969,7 +3337,7 @@ plt.show()
 # print(max(abs(p - q) for p, q in zip(mine["parameters"], tapes["parameters"])))
 # ```
 #
-# It takes some seconds, about thirty times as long as the tape: objects, closures and a search for the order have their price.
+# It takes some seconds, 20 to 30 times as long as the tape: objects, closures and a search for the order have their price.
 # It arrives at the same parameters: the last line prints less than $10^{-10}$.
 #
 # ## What goes wrong in practice
@@ -2978,7 +3346,7 @@ plt.show()
 # - **`.grad` is `None`.** The tensor is no leaf that requires a gradient, or the graph was cut: look for `.data`, `.detach()`, `.item()`, `no_grad`,
 #   a detour through NumPy, or a new tensor made from old numbers with `torch.tensor(…)`.
 # - **"Trying to backward through the graph a second time".** The loss was computed once and used twice, or a sum kept from earlier steps drags their graphs along.
-#   Compute it anew; keep `loss.item()` for the record. `retain_graph=True` is seldom the cure.
+#   Compute it anew; keep `loss.item()` for the record. `retain_graph=True`, an option of `backward` that keeps the saved tensors, is seldom the cure.
 # - **Memory grows from step to step.** A list collects losses *with* their graphs. Again `.item()`.
 # - **"modified by an inplace operation".** A saved number was overwritten. The message is a help: `.data` would have silenced it.
 # - **A gradient of a wrong shape.** A broadcast in the forward pass needs a sum in the backward pass, over exactly the broadcast dimensions.
