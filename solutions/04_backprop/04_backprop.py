@@ -1774,10 +1774,14 @@ def layer_gradients(N, D, K):
     return X, W, dY
 
 
+def affine_gradients_and_inputs(dY, X, W):
+    given = dY.clone(), X.clone(), W.clone()
+    return affine_backward(*given), given
+
+
 for N, D, K in [(4, 3, 5), (1, 3, 2), (6, 1, 4), (3, 3, 3)]:
     X, W, dY = layer_gradients(N, D, K)
-    kept = [X.clone(), W.clone(), dY.clone()]
-    got = list(affine_backward(dY, X, W))
+    got, given = affine_gradients_and_inputs(dY, X, W)
     leaves = [X.clone().requires_grad_(), W.clone().requires_grad_(), torch.zeros(K, dtype=torch.float64, requires_grad=True)]
     truth = torch.autograd.grad(leaves[0] @ leaves[1] + leaves[2], leaves, dY)
     for name, mine, true in zip(("dX", "dW", "db"), got, truth, strict=True):
@@ -1790,20 +1794,24 @@ for N, D, K in [(4, 3, 5), (1, 3, 2), (6, 1, 4), (3, 3, 3)]:
                 f"{name} for N, D, K = {N}, {D}, {K} differs from autograd's, got {mine.tolist()}\n{m}"
             ),
         )
-    assert_close([X, W, dY], kept, msg=lambda m: f"affine_backward must not change its arguments\n{m}")
+    assert_close(given, (dY, X, W), msg=lambda m: f"affine_backward must not change its arguments\n{m}")
 
 # %% hidden="layers-pointwise" points=2
+def relu_gradient_and_inputs(dY, X):
+    given = dY.clone(), X.clone()
+    return relu_backward(*given), given
+
+
 generator = torch.Generator().manual_seed(5)
 X = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64).round(decimals=0)
 dY = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
-kept = dY.clone(), X.clone()
-got = relu_backward(dY, X)
+got, given = relu_gradient_and_inputs(dY, X)
 leaf = X.clone().requires_grad_()
 (truth,) = torch.autograd.grad(torch.relu(leaf), leaf, dY)
 assert_close(
     got, truth, msg=lambda m: f"relu_backward of a (3, 2, 4) tensor with zeros in it differs from autograd's, got {got.tolist()}\n{m}"
 )
-assert_close((dY, X), kept, msg=lambda m: f"relu_backward must not change its arguments\n{m}")
+assert_close(given, (dY, X), msg=lambda m: f"relu_backward must not change its arguments\n{m}")
 for logits, labels in [([2.0, -1.0, 0.3, 4.0, -2.5], [1.0, 1.0, 0.0, 0.0, 0.0]), ([900.0, -900.0, 40.0], [0.0, 0.0, 1.0]), ([-3.0], [1.0])]:
     z, y = torch.tensor(logits, dtype=torch.float64), torch.tensor(labels, dtype=torch.float64)
     got = bce_backward(z, y)
@@ -2038,11 +2046,15 @@ def problem(N, D, K, number):
     return parts[0], y, *parts[1:]
 
 
+def gradients_and_inputs(*arguments):
+    given = [t.clone() for t in arguments]
+    return two_layer_grads(*given), given
+
+
 for N, D, K, seed in [(7, 4, 3, 0), (1, 2, 5, 1), (5, 1, 1, 2), (6, 6, 6, 3), (40, 30, 8, 4)]:
     X, y, *parameters = problem(N, D, K, seed)
-    kept = [t.clone() for t in (X, y, *parameters)]
-    got = two_layer_grads(X, y, *parameters)
-    assert_close([X, y, *parameters], kept, msg=lambda m: f"two_layer_grads must not change its arguments\n{m}")
+    got, given = gradients_and_inputs(X, y, *parameters)
+    assert_close(given, [X, y, *parameters], msg=lambda m: f"two_layer_grads must not change its arguments\n{m}")
     V1, c1, V2, c2 = leaves = [p.clone().requires_grad_() for p in parameters]
     logits = (torch.relu(X @ V1 + c1) @ V2 + c2).squeeze(1)
     truth = torch.autograd.grad(torch.nn.functional.binary_cross_entropy_with_logits(logits, y), leaves)

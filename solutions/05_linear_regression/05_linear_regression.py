@@ -702,8 +702,11 @@ def gd_step(X: torch.Tensor, y: torch.Tensor, w: torch.Tensor, lr: float) -> tor
 
 
 # %% check="gd-step-by-hand" points=1
-start = torch.zeros(2)
-got = gd_step(torch.tensor([[1.0, 1.0], [2.0, 1.0]]), torch.tensor([1.0, 3.0]), start, 0.1)
+def step_and_start(start):
+    return gd_step(torch.tensor([[1.0, 1.0], [2.0, 1.0]]), torch.tensor([1.0, 3.0]), start, 0.1), start
+
+
+got, start = step_and_start(torch.zeros(2))
 assert type(got) is torch.Tensor, f"gd_step must return the new weights, a tensor, got {type(got).__name__}"
 assert_close(
     got,
@@ -721,18 +724,22 @@ assert_close(got, solution, msg=lambda m: f"at the solution of the normal equati
 print("passed: the solution of the normal equation is a resting point")
 
 # %% hidden="gd-step-autograd" points=2
+def step_and_given(rows_, targets_, w):
+    given = w.clone()
+    return gd_step(rows_, targets_, given, 0.3), given
+
+
 _ = torch.manual_seed(4)
 for n, d in ((7, 3), (1, 4), (5, 1)):
     rows_, targets_, leaf = torch.randn(n, d).double(), torch.randn(n).double(), torch.randn(d).double().requires_grad_()
     torch.nn.functional.mse_loss(rows_ @ leaf, targets_).backward()
-    before = leaf.detach().clone()
-    moved = gd_step(rows_, targets_, before, 0.3)
+    moved, given = step_and_given(rows_, targets_, leaf.detach())
     assert_close(
         moved,
         leaf.detach() - 0.3 * leaf.grad,
         msg=lambda m, n=n, d=d: f"N={n}, D={d}: the step differs from autograd's gradient of the mean\n{m}",
     )
-    assert torch.equal(before, leaf.detach()), f"N={n}, D={d}: the given w was changed in place"
+    assert torch.equal(given, leaf.detach()), f"N={n}, D={d}: the given w was changed in place"
 
 # %% hidden="gd-step-converges" points=1
 _ = torch.manual_seed(5)

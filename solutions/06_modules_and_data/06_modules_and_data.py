@@ -1940,8 +1940,11 @@ assert spreads == [[1.0], [1.0], [1.0, 1.0]], (
 print("passed: mean, deviation, and constant columns")
 
 # %% check="scaler-parts" points=2
-parts = [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0]]), torch.tensor([[2.0], [0.0], [4.0]])]
-got = scale_parts(*parts)
+def scaled_and_parts(*parts):
+    return scale_parts(*parts), parts
+
+
+got, parts = scaled_and_parts(torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0]]), torch.tensor([[2.0], [0.0], [4.0]]))
 assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, f"scale_parts must return a tuple of three tensors, got {got!r}"
 assert_close(
     got,
@@ -1956,15 +1959,19 @@ assert kept == [[1.0, 3.0], [5.0], [2.0, 0.0, 4.0]], f"scale_parts changed its i
 print("passed: validation and test are scaled with the numbers of the training part")
 
 # %% hidden="scaler-random" points=2
+def scaled_numbers_and_parts(*parts):
+    given = [p.clone() for p in parts]
+    return scale_parts(*given), fit_scaler(given[0]), given
+
+
 _ = torch.manual_seed(20)
 parts = [torch.randn(n, 3, dtype=torch.float64) * torch.tensor([1.0, 50.0, 0.01]) + torch.tensor([0.0, 7.0, -3.0]) + n for n in (9, 4, 6)]
-kept = [p.clone() for p in parts]
-got, numbers = scale_parts(*parts), fit_scaler(parts[0])
-middle = kept[0].sum(0) / 9
-spread = ((kept[0] - middle).square().sum(0) / 9).sqrt()
+got, numbers, given = scaled_numbers_and_parts(*parts)
+middle = parts[0].sum(0) / 9
+spread = ((parts[0] - middle).square().sum(0) / 9).sqrt()
 assert_close(numbers, (middle, spread), msg=lambda m: f"fit_scaler on a float64 (9, 3) tensor gave {[v.tolist() for v in numbers]}\n{m}")
-assert_close(got, tuple((p - middle) / spread for p in kept), msg=lambda m: f"scale_parts on float64 parts of 9, 4 and 6 rows\n{m}")
-assert all(torch.equal(p, k) for p, k in zip(parts, kept, strict=True)), (
+assert_close(got, tuple((p - middle) / spread for p in parts), msg=lambda m: f"scale_parts on float64 parts of 9, 4 and 6 rows\n{m}")
+assert all(torch.equal(g, p) for g, p in zip(given, parts, strict=True)), (
     "an input was changed in place: write (x - mean) / std, not x -= mean"
 )
 
@@ -2196,14 +2203,18 @@ assert_close(
 print("passed: each channel has its own numbers, and they come from the training pictures")
 
 # %% hidden="note-torch" points=3
+def both_and_inputs(tr, im):
+    given = tr.clone(), im.clone()
+    return [max_scaled(*given), normalised(*given)], given
+
+
 _ = torch.manual_seed(20)
 tr = torch.rand(5, 3, 4, 2) * torch.tensor([1.0, 20.0, 300.0]).reshape(3, 1, 1) - 0.2
 im = torch.rand(2, 3, 6, 7) * 50
-before = (tr.clone(), im.clone())
-got = [max_scaled(tr, im), normalised(tr, im)]
-assert torch.equal(tr, before[0]) and torch.equal(im, before[1]), "an input was changed in place"
-flat = before[0].transpose(0, 1).reshape(3, -1)
-wanted = [before[1] / flat.max(dim=1).values.reshape(3, 1, 1), transforms.Normalize(flat.mean(1), flat.std(1, correction=0))(before[1])]
+got, given = both_and_inputs(tr, im)
+assert torch.equal(given[0], tr) and torch.equal(given[1], im), "an input was changed in place"
+flat = tr.transpose(0, 1).reshape(3, -1)
+wanted = [im / flat.max(dim=1).values.reshape(3, 1, 1), transforms.Normalize(flat.mean(1), flat.std(1, correction=0))(im)]
 assert_close(got[0], wanted[0], msg=lambda m: f"max_scaled on train (5, 3, 4, 2) and images (2, 3, 6, 7)\n{m}")
 assert_close(
     got[1], wanted[1], msg=lambda m: f"normalised on train (5, 3, 4, 2) and images (2, 3, 6, 7) differs from transforms.Normalize\n{m}"

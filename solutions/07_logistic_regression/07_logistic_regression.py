@@ -242,14 +242,19 @@ assert_close(
 )
 
 # %% hidden="sigmoid-family" points=2
+def there_and_back(z):
+    given = z.clone()
+    return logit(sigmoid_stable(given)), given
+
+
 _ = torch.manual_seed(1)
 a, b = 4 * torch.randn(3, 4).double(), 4 * torch.randn(3, 4).double()
-kept = a.clone()
-as_tanh, two, back = 2 * sigmoid_stable(2 * a) - 1, sigmoid_stable(a - b), logit(sigmoid_stable(a))
-assert_close(as_tanh, torch.tanh(kept), msg=lambda m: f"2σ(2z) - 1 must be tanh z, in float64, shape (3, 4)\n{m}")
-assert_close(two, torch.stack([kept, b]).softmax(0)[0], msg=lambda m: f"σ(a - b) must be e^a / (e^a + e^b)\n{m}")
-assert_close(back, kept, msg=lambda m: f"logit must be the inverse of the sigmoid\n{m}")
-assert torch.equal(a, kept), "sigmoid_stable changed its input"
+as_tanh, two = 2 * sigmoid_stable(2 * a) - 1, sigmoid_stable(a - b)
+back, given = there_and_back(a)
+assert_close(as_tanh, torch.tanh(a), msg=lambda m: f"2σ(2z) - 1 must be tanh z, in float64, shape (3, 4)\n{m}")
+assert_close(two, torch.stack([a, b]).softmax(0)[0], msg=lambda m: f"σ(a - b) must be e^a / (e^a + e^b)\n{m}")
+assert_close(back, a, msg=lambda m: f"logit must be the inverse of the sigmoid\n{m}")
+assert torch.equal(given, a), "sigmoid_stable changed its input"
 ends = logit(torch.tensor([0.0, 1.0])).tolist()
 assert ends == [-math.inf, math.inf], f"logit of 0 and 1 must be -inf and inf, got {ends}"
 single = sigmoid_stable(torch.tensor(-2.0))
@@ -810,16 +815,20 @@ assert got == 15 / 32, (
 print("passed: equal probabilities are found together, and equality is enough")
 
 # %% hidden="threshold-loop" points=2
+def threshold_and_input(p, y, r):
+    given = p.clone()
+    return threshold_for_recall(given, y, r), given
+
+
 _ = torch.manual_seed(33)
 p = torch.randint(0, 30, (60,)).double() / 32
 y = (torch.rand(60) < p).long()
-kept = p.clone()
 for r in (0.05, 0.31, 0.5, 0.77, 0.99, 1.0):
-    got = threshold_for_recall(p, y, r)
-    pairs = list(zip(kept.tolist(), y.tolist(), strict=True))
+    got, given = threshold_and_input(p, y, r)
+    pairs = list(zip(p.tolist(), y.tolist(), strict=True))
     wanted = max(t for t, _ in pairs if sum(k for v, k in pairs if v >= t) / sum(k for _, k in pairs) >= r)
     assert got == wanted, f"60 samples with ties, r = {r}: the largest threshold is {wanted}, got {got}"
-assert torch.equal(p, kept), "p was changed"
+    assert torch.equal(given, p), "p was changed"
 
 
 # %% hidden="threshold-exact" points=1
@@ -1053,16 +1062,20 @@ def value_and_slope(scores, dim):
     return value.detach(), leaf.grad
 
 
+def value_and_input(scores, dim):
+    given = scores.clone()
+    return logsumexp(given, dim), given
+
+
 _ = torch.manual_seed(4)
 scores = 900 * torch.randn(3, 4, 2).double()
-kept = scores.clone()
 for dim in (0, 1, 2, -1, -2):
     got = value_and_slope(scores, dim)
-    wanted = (torch.logsumexp(kept, dim), kept.softmax(dim))
+    wanted = (torch.logsumexp(scores, dim), scores.softmax(dim))
     assert_close(got, wanted, msg=lambda m, dim=dim: f"shape (3, 4, 2), dim={dim}: value, or slope (the softmax), is not PyTorch's\n{m}")
-plain = logsumexp(scores, 1)
-assert torch.equal(scores, kept), "Z was changed in place"
-assert_close(plain, torch.logsumexp(kept, 1), msg=lambda m: f"shape (3, 4, 2), dim=1\n{m}")
+plain, given = value_and_input(scores, 1)
+assert torch.equal(given, scores), "Z was changed in place"
+assert_close(plain, torch.logsumexp(scores, 1), msg=lambda m: f"shape (3, 4, 2), dim=1\n{m}")
 thin = logsumexp(torch.tensor([[[7.0], [-2.0]]]), 0)
 assert_close(thin, torch.tensor([[7.0], [-2.0]]), msg=lambda m: f"(1, 2, 1), dim=0: (2, 1) with 7 and -2, got {thin.tolist()}\n{m}")
 
@@ -1441,15 +1454,19 @@ assert Z_after == before, f"Z must stay as it is, {before}; it is now {Z_after}:
 print("passed: rows sum to zero, the right class is pulled up")
 
 # %% hidden="softmax-grad-autograd" points=2
+def gradient_and_logits(logits, truth):
+    given = logits.clone()
+    return softmax_grad(given, truth), given
+
+
 _ = torch.manual_seed(6)
 for n, k in ((6, 4), (3, 8), (1, 5)):
     logits, truth = 4 * torch.randn(n, k).double(), torch.randint(k, (n,))
-    kept = logits.clone()
-    got = softmax_grad(logits, truth)
-    leaf = kept.clone().requires_grad_()
+    got, given = gradient_and_logits(logits, truth)
+    leaf = logits.clone().requires_grad_()
     nn.functional.cross_entropy(leaf, truth).backward()
     assert_close(got, leaf.grad, msg=lambda m, n=n, k=k: f"N={n}, K={k}: differs from autograd's gradient of the mean\n{m}")
-    assert torch.equal(logits, kept), f"N={n}, K={k}: Z was changed in place"
+    assert torch.equal(given, logits), f"N={n}, K={k}: Z was changed in place"
 
 # %% hidden="softmax-grad-large" points=1
 got = softmax_grad(torch.tensor([[1000.0, 0.0, -1000.0], [1000.0, 0.0, -1000.0]]), torch.tensor([0, 2]))
@@ -1634,15 +1651,19 @@ assert_close(
 print("passed: impossible outcomes")
 
 # %% hidden="entropy-batch" points=2
+def numbers_and_inputs(p, q):
+    given = p.clone(), q.clone()
+    return entropy_kl(*given), given
+
+
 _ = torch.manual_seed(7)
 p, q = torch.randn(2, 3, 5).double().softmax(-1), (2 * torch.randn(2, 3, 5)).double().softmax(-1)
 p[0, 1] = torch.tensor([0.0, 0.5, 0.0, 0.25, 0.25])
 q[0, 1, 0], q[1, 2, 3] = 0.0, 0.0
-kept = (p.clone(), q.clone())
-got = entropy_kl(p, q)
+got, given = numbers_and_inputs(p, q)
 rows = [
     [(-a * math.log(a), -a * math.log(b) if b else math.inf) if a else (0.0, 0.0) for a, b in zip(u.tolist(), v.tolist(), strict=True)]
-    for u, v in zip(kept[0].reshape(6, 5), kept[1].reshape(6, 5), strict=True)
+    for u, v in zip(p.reshape(6, 5), q.reshape(6, 5), strict=True)
 ]
 plain = torch.tensor([[sum(h for h, _ in row), sum(c for _, c in row)] for row in rows]).double().reshape(2, 3, 2)
 assert_close(
@@ -1650,7 +1671,7 @@ assert_close(
     (plain[..., 0], plain[..., 1], plain[..., 1] - plain[..., 0]),
     msg=lambda m: f"distributions (2, 3, 5), some zeros: three tensors (2, 3) as a loop over Python numbers gives them\n{m}",
 )
-assert torch.equal(p, kept[0]) and torch.equal(q, kept[1]), "p or q was changed in place"
+assert torch.equal(given[0], p) and torch.equal(given[1], q), "p or q was changed in place"
 
 # %% hidden="entropy-laws" points=1
 _ = torch.manual_seed(8)
@@ -1856,12 +1877,16 @@ right = ((table @ (torch.linalg.pinv(table) @ truth.double()) > 0) == (truth > 0
 assert right >= 0.95, f"400 points near the corners: the best plane must be right for at least 95 of 100, it is for {100 * right:.0f}"
 
 # %% hidden="xor-rows" points=1
+def whole_single_and_input(X):
+    given = X.clone()
+    return xor_feature_map(given), [xor_feature_map(given[i : i + 1]) for i in range(len(given))], given
+
+
 _ = torch.manual_seed(10)
 X = torch.rand(6, 2)
-kept = X.clone()
-whole, single = xor_feature_map(X), [xor_feature_map(X[i : i + 1]) for i in range(6)]
+whole, single, given = whole_single_and_input(X)
 assert_close(torch.cat(single), whole, msg=lambda m: f"row by row must give the same as all six rows at once: no means over the batch\n{m}")
-assert torch.equal(X, kept), "X was changed in place"
+assert torch.equal(given, X), "X was changed in place"
 
 
 # %% hidden="xor-differentiable" points=1

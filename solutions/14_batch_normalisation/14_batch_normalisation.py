@@ -278,13 +278,16 @@ assert_close(
 print("passed: constant columns stay finite")
 
 # %% hidden="scaling-many" points=2
+def scaled_and_inputs(X, train):
+    given = X.clone(), train.clone()
+    return [zscore(*given), minmax(*given), maxscale(*given)], given
+
+
 _ = torch.manual_seed(14)
 tr = torch.randn(7, 4, dtype=torch.float64) * torch.tensor([1.0, 50.0, 0.01, 3.0]) - torch.tensor([0.0, 200.0, 1.0, 2.0])
 other = torch.randn(3, 4, dtype=torch.float64) * 40
-before = (tr.clone(), other.clone())
-got = [zscore(other, tr), minmax(other, tr), maxscale(other, tr)]
-assert torch.equal(tr, before[0]) and torch.equal(other, before[1]), "zscore, minmax or maxscale changed an input in place"
-tr, other = before
+got, given = scaled_and_inputs(other, tr)
+assert torch.equal(given[0], other) and torch.equal(given[1], tr), "zscore, minmax or maxscale changed an input in place"
 low_, high_ = tr.min(dim=0).values, tr.max(dim=0).values
 wanted = [
     (other - tr.sum(0) / 7) / ((tr - tr.sum(0) / 7) ** 2).mean(0).sqrt(),
@@ -1185,14 +1188,18 @@ for found_mode in (True, False):
 print("passed: one sample, and the model is in its old mode again")
 
 # %% hidden="eval-torch" points=2
+def result_and_inputs(inputs, eps):
+    given = [t.clone() for t in inputs]
+    return bn_eval(*given, eps=eps), given
+
+
 _ = torch.manual_seed(14)
 for n, eps_ in ((6, 1e-5), (1, 0.3)):
     inputs = [torch.randn(n, 3, dtype=torch.float64) * 5] + [torch.randn(3, dtype=torch.float64) for _ in range(3)]
     inputs.append(torch.rand(3, dtype=torch.float64) * 4)
-    copies = [t.clone() for t in inputs]
-    got = bn_eval(*inputs, eps=eps_)
-    assert all(torch.equal(a, b) for a, b in zip(inputs, copies, strict=True)), "bn_eval changed an input in place"
-    x_, gamma_, beta_, mean_, var_ = copies
+    got, given = result_and_inputs(inputs, eps_)
+    assert all(torch.equal(a, b) for a, b in zip(given, inputs, strict=True)), "bn_eval changed an input in place"
+    x_, gamma_, beta_, mean_, var_ = inputs
     wanted = torch.nn.functional.batch_norm(x_, mean_, var_, gamma_, beta_, training=False, eps=eps_)
     assert_close(
         got, wanted, msg=lambda m, n=n, e=eps_: f"bn_eval with x ({n}, 3), float64, eps {e} differs from PyTorch's evaluation mode\n{m}"
@@ -1759,20 +1766,20 @@ assert ok is True, (
 print("passed: gradcheck agrees")
 
 # %% hidden="backward-autograd" points=3
+def gradients_and_inputs(*inputs, eps):
+    given = [t.clone() for t in inputs]
+    return bn_backward(*given, eps=eps), given
+
+
 _ = torch.manual_seed(14)
 for n, c, eps_ in ((5, 3, 1e-5), (2, 4, 0.3), (9, 1, 1e-2)):
     x = torch.randn(n, c, dtype=torch.float64) * 3 + 7
     dy, gamma_ = torch.randn(n, c, dtype=torch.float64), torch.randn(c, dtype=torch.float64)
-    copies = [t.clone() for t in (dy, x, gamma_)]
-    got = bn_backward(dy, x, gamma_, eps=eps_)
-    assert all(torch.equal(a, b) for a, b in zip((dy, x, gamma_), copies, strict=True)), "bn_backward changed an input in place"
-    leaves = [
-        copies[1].clone().requires_grad_(),
-        copies[2].clone().requires_grad_(),
-        torch.zeros(c, dtype=torch.float64, requires_grad=True),
-    ]
+    got, given = gradients_and_inputs(dy, x, gamma_, eps=eps_)
+    assert all(torch.equal(a, b) for a, b in zip(given, (dy, x, gamma_), strict=True)), "bn_backward changed an input in place"
+    leaves = [x.clone().requires_grad_(), gamma_.clone().requires_grad_(), torch.zeros(c, dtype=torch.float64, requires_grad=True)]
     out = torch.nn.functional.batch_norm(leaves[0], None, None, leaves[1], leaves[2], training=True, eps=eps_)
-    wanted = torch.autograd.grad(out, leaves, copies[0])
+    wanted = torch.autograd.grad(out, leaves, dy)
     for name_, g_, w_ in zip(("dx", "dgamma", "dbeta"), got, wanted, strict=True):
         assert_close(
             g_,
@@ -1960,14 +1967,18 @@ assert_close(
 print("passed: the example worked by hand")
 
 # %% hidden="layernorm-torch" points=2
+def result_and_input(x, gamma_, beta_, eps):
+    given = x.clone()
+    return layernorm(given, gamma_, beta_, eps=eps), given
+
+
 _ = torch.manual_seed(14)
 for shape, eps_ in (((4, 7), 1e-5), ((2, 3, 5), 0.4), ((6,), 1e-5), ((1, 4), 1e-3), ((2, 3, 2, 5), 1e-5)):
     x = torch.randn(*shape, dtype=torch.float64) * 3 - 20
     gamma_, beta_ = torch.randn(shape[-1], dtype=torch.float64), torch.randn(shape[-1], dtype=torch.float64)
-    before = x.clone()
-    got = layernorm(x, gamma_, beta_, eps=eps_)
-    assert torch.equal(x, before), "layernorm changed x in place"
-    wanted = torch.nn.functional.layer_norm(before, shape[-1:], gamma_, beta_, eps=eps_)
+    got, given = result_and_input(x, gamma_, beta_, eps_)
+    assert torch.equal(given, x), "layernorm changed x in place"
+    wanted = torch.nn.functional.layer_norm(x, shape[-1:], gamma_, beta_, eps=eps_)
     assert_close(got, wanted, msg=lambda m, s=shape, e=eps_: f"layernorm on shape {s}, float64, eps {e} differs from PyTorch\n{m}")
 
 # %% hidden="layernorm-eps" points=2
@@ -2194,13 +2205,17 @@ assert type(got) is str and got.startswith("ValueError"), (
 print("passed: one group is LayerNorm, C groups are InstanceNorm, 4 groups of 6 channels are refused")
 
 # %% hidden="group-torch" points=2
+def grouped_and_input(x, g, eps):
+    given = x.clone()
+    return group_instance(given, g, eps=eps), given
+
+
 _ = torch.manual_seed(15)
 for shape, g_, eps_ in (((2, 6, 3, 5), 3, 1e-5), ((1, 6, 4, 2), 2, 0.5), ((5, 4, 1, 3), 2, 1e-3)):
     x = torch.randn(*shape, dtype=torch.float64) * 2 + 5 * torch.arange(shape[1], dtype=torch.float64).reshape(-1, 1, 1)
-    before = x.clone()
-    got = group_instance(x, g_, eps=eps_)
-    assert torch.equal(x, before), "group_instance changed x in place"
-    wanted = torch.nn.functional.group_norm(before, g_, eps=eps_)
+    got, given = grouped_and_input(x, g_, eps_)
+    assert torch.equal(given, x), "group_instance changed x in place"
+    wanted = torch.nn.functional.group_norm(x, g_, eps=eps_)
     assert_close(got, wanted, msg=lambda m, s=shape, g=g_, e=eps_: f"x {s}, {g} groups, eps {e}, float64: differs from PyTorch\n{m}")
 across = (torch.randn(3, 5, 4, 2) * 0.003).permute(0, 2, 3, 1)  # (3, 4, 2, 5), not contiguous
 got = group_instance(across, 2)

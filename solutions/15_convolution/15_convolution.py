@@ -1259,14 +1259,19 @@ assert maps_ == [[[3.0], [3.0]], [[-3.0], [-3.0]]], (
 print("passed: red and blue are told apart")
 
 # %% hidden="note-random" points=3
+def weights_and_slice(k, pairs):
+    given = k.clone()
+    return [difference_weight(given, p, m, 5) for p, m in pairs], given
+
+
 _ = torch.manual_seed(20)
 slice_, five = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 5, 4, 6, dtype=torch.float64)
-kept = slice_.clone()
-got = [difference_weight(slice_, p, m, 5) for p, m in ((0, 3), (4, 1), (2, 0))]
+pairs = ((0, 3), (4, 1), (2, 0))
+got, given = weights_and_slice(slice_, pairs)
 counts = [multiplications(k, n, c) for k, n, c in ((5, 2, 3), (1, 4, 7), (3, 1, 1))]
-assert torch.equal(slice_, kept), "k was changed in place"
-for (p, m), weight in zip(((0, 3), (4, 1), (2, 0)), got, strict=True):
-    wanted = F.conv2d(five[:, p : p + 1] - five[:, m : m + 1], kept[None, None])
+assert torch.equal(given, slice_), "k was changed in place"
+for (p, m), weight in zip(pairs, got, strict=True):
+    wanted = F.conv2d(five[:, p : p + 1] - five[:, m : m + 1], slice_[None, None])
     assert weight.shape == (1, 5, 2, 3) and weight.dtype == torch.float64, (
         f"shape (1, 5, 2, 3), float64, got {tuple(weight.shape)}, {weight.dtype}"
     )
@@ -1479,19 +1484,24 @@ assert got[0].tolist() == [[[1, 1, 2, 2, 3, 3]] * 2, [[4, 4, 5, 5, 6, 6]] * 2], 
 print("passed: blocks, not tiles")
 
 # %% hidden="pool-torch" points=4
+def answers_and_input(x, settings, factors):
+    given = x.clone()
+    pooled = [[max_pool(given, *o), avg_pool(given, *o), avg_pool(given, *o, include_pad=False)] for o in settings]
+    return pooled, [nearest_up(given, f) for f in factors], given
+
+
 _ = torch.manual_seed(20)
 batches = [torch.randn(2, 3, 7, 10, dtype=torch.float64) - 2, torch.randn(1, 1, 5, 4, dtype=torch.float64)]
 settings_ = [(3, 2, 1), (2, 2, 0), (4, 1, 2), (3, 3, 0)]
-kept = [x_.clone() for x_ in batches]
-got = [[max_pool(x_, *o), avg_pool(x_, *o), avg_pool(x_, *o, include_pad=False)] for x_ in batches for o in settings_]
-got_up = [nearest_up(x_, f_) for x_ in batches for f_ in (1, 3)]
-assert all(torch.equal(a, b) for a, b in zip(batches, kept, strict=True)), "x was changed in place"
-for (x_, o), answers in zip([(x_, o) for x_ in kept for o in settings_], got, strict=True):
-    wanted = [F.max_pool2d(x_, *o), F.avg_pool2d(x_, *o), F.avg_pool2d(x_, *o, count_include_pad=False)]
-    for name, a, b in zip(("max_pool", "avg_pool", "avg_pool, include_pad=False,"), answers, wanted, strict=True):
-        assert_close(a, b, msg=lambda m, name=name, o=o: f"{name} with (k, s, p) = {o} against PyTorch\n{m}")
-for (x_, f_), answer in zip([(x_, f_) for x_ in kept for f_ in (1, 3)], got_up, strict=True):
-    assert_close(answer, F.interpolate(x_, scale_factor=f_, mode="nearest"), msg=lambda m, f_=f_: f"nearest_up with f = {f_}\n{m}")
+for x_ in batches:
+    got, got_up, given = answers_and_input(x_, settings_, (1, 3))
+    assert torch.equal(given, x_), "x was changed in place"
+    for o, answers in zip(settings_, got, strict=True):
+        wanted = [F.max_pool2d(x_, *o), F.avg_pool2d(x_, *o), F.avg_pool2d(x_, *o, count_include_pad=False)]
+        for name, a, b in zip(("max_pool", "avg_pool", "avg_pool, include_pad=False,"), answers, wanted, strict=True):
+            assert_close(a, b, msg=lambda m, name=name, o=o: f"{name} with (k, s, p) = {o} against PyTorch\n{m}")
+    for f_, answer in zip((1, 3), got_up, strict=True):
+        assert_close(answer, F.interpolate(x_, scale_factor=f_, mode="nearest"), msg=lambda m, f_=f_: f"nearest_up with f = {f_}\n{m}")
 
 
 # %% wrong="pool-zero-padding" fails="pool-max pool-torch"
@@ -1855,7 +1865,8 @@ print("passed: only the band is left out, and every place counts")
 
 
 # %% hidden="equi-kinds" points=2
-def kinds(x, w):
+def kinds_and_input(x, w):
+    given = x.clone()
     fs = {
         "conv": lambda t: F.conv2d(t, w, padding=1),
         "relu": lambda t: F.conv2d(t, w, padding=1).relu() - 1,
@@ -1869,14 +1880,13 @@ def kinds(x, w):
         "a little": lambda t: t + 0.01 * torch.linspace(0, 1, t.shape[3]),
         "one place": lambda t: t + 0.0005 * (torch.arange(9)[:, None] == 4) * (torch.arange(12) == 5),
     }
-    return {name: [is_equivariant(f, x, shift, 3) for shift in ((1, 0), (0, -2), (2, 1))] for name, f in fs.items()}
+    return {name: [is_equivariant(f, given, shift, 3) for shift in ((1, 0), (0, -2), (2, 1))] for name, f in fs.items()}, given
 
 
 _ = torch.manual_seed(20)
 inputs, weights = torch.randn(2, 3, 9, 12), torch.randn(4, 3, 3, 3)
-before = inputs.clone()
-got = kinds(inputs, weights)
-assert torch.equal(inputs, before), "x was changed in place"
+got, given = kinds_and_input(inputs, weights)
+assert torch.equal(given, inputs), "x was changed in place"
 always, never = [True] * 3, [False] * 3
 wanted = {"conv": always, "relu": always, "constant": always, "transposed": never, "almost": always, "one place": never}
 wanted |= dict.fromkeys(("place", "back", "last channel", "a little"), [True, False, False]) | {"second picture": [False, True, False]}

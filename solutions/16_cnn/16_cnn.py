@@ -2634,19 +2634,23 @@ assert type(got) is int and got == 1, (
 print("passed: the loss is compared, not the accuracy")
 
 # %% hidden="shift-random" points=2
+def moved_and_input(images, moves):
+    given = images.clone()
+    return [shift(given, dy, dx, 0.5) for dy, dx in moves], given
+
+
 _ = torch.manual_seed(10)
 pictures = torch.randn(3, 2, 5, 7, dtype=torch.float64)
-before = pictures.clone()
 moves = [(2, 3), (-2, 3), (4, -6), (-1, -1), (0, 6), (-4, 0)]
-got = [shift(pictures, dy, dx, 0.5) for dy, dx in moves]
+got, given = moved_and_input(pictures, moves)
 for (dy, dx), moved in zip(moves, got, strict=True):
-    wanted = torch.full_like(before, 0.5)
+    wanted = torch.full_like(pictures, 0.5)
     for i in range(5):
         for j in range(7):
             if 0 <= i - dy < 5 and 0 <= j - dx < 7:
-                wanted[:, :, i, j] = before[:, :, i - dy, j - dx]
+                wanted[:, :, i, j] = pictures[:, :, i - dy, j - dx]
     assert_close(moved, wanted, rtol=0, atol=0, msg=lambda m, dy=dy, dx=dx: f"moved by dy = {dy}, dx = {dx}, background 0.5:\n{m}")
-assert torch.equal(pictures, before), "the input must not be changed"
+assert torch.equal(given, pictures), "the input must not be changed"
 
 
 # %% hidden="shift-model" points=3
