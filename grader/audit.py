@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from grader.agreement import differences
 from grader.course import Chapter
+from grader.errors import GraderError
 from grader.lesson import Cell, Exercise, Lesson, Role, read
 from grader.mutation import Mutant, mutants
 from grader.rules import require_sound
@@ -56,6 +58,7 @@ class Report:
     exercises: tuple[ExerciseReport, ...]
     refused: dict[str, str] = field(default_factory=dict)  # check that the reference answers lose → the message
     blank_earns: tuple[str, ...] = ()
+    disagreements: tuple[str, ...] = ()  # answers that the engine marks otherwise
     seconds: float = 0.0
 
     @property
@@ -74,6 +77,7 @@ class Report:
             yield f"the reference answers lose '{check}': {message}"
         for check in self.blank_earns:
             yield f"the blank notebook earns '{check}': let the check call the answer"
+        yield from self.disagreements
         for exercise in self.exercises:
             yield from _exercise_faults(exercise)
         if self.killed < KILL_SHARE * self.mutants:
@@ -98,47 +102,65 @@ def _exercise_faults(exercise: ExerciseReport) -> Iterator[str]:
 
 
 def audit(chapter: Chapter, jobs: int | None = None) -> Report:
-    """Run the whole proof of `chapter` in processes forked from one that has its setup cells done.
+    """Run the whole proof of `chapter`: every answer whole, in processes forked from one that has its setup cells done, and by the engine.
 
     Raises LessonError where the source breaks a rule, GraderError where a setup cell fails.
     """
     start = time.perf_counter()
     lesson = read(chapter.source)
     require_sound(lesson)
+    jobs = jobs or os.cpu_count() or 1
     setup = [_step(cell) for cell in lesson.with_role(Role.SETUP)]
-    with Workshop(chapter.source.parent, setup, jobs or os.cpu_count() or 1) as workshop:
-        reference, blank = workshop.run([_all_answers(lesson, {}), _all_answers(lesson, _blanks(lesson))], TRIAL_TIMEOUT)
-        tests = [test.id for exercise in lesson.exercises for test in exercise.tests]
-        refused = {check: reference.outcomes[check].message for check in reference.lost(tests)}
-        earned = tuple(check for check in tests if check not in blank.lost(tests))
-        exercises = tuple(_audit_exercise(workshop, lesson, exercise, tests, reference) for exercise in lesson.exercises)
-    return Report(lesson.name, exercises, refused, earned, time.perf_counter() - start)
+    with Workshop(chapter.source.parent, setup, jobs) as workshop:
+        proof = _Proof(workshop, lesson)
+        exercises = tuple(proof.exercise(exercise) for exercise in lesson.exercises)
+    refused = {check: proof.reference.outcomes[check].message for check in proof.reference.lost(proof.tests)}
+    earned = tuple(check for check in proof.tests if check not in proof.blank.lost(proof.tests))
+    try:
+        disagreements = tuple(differences(chapter, lesson, proof.results, jobs))
+    except GraderError as error:  # a check that cannot be split: told with everything else that is wrong
+        disagreements = (str(error),)
+    return Report(lesson.name, exercises, refused, earned, disagreements, time.perf_counter() - start)
 
 
-def _audit_exercise(workshop: Workshop, lesson: Lesson, exercise: Exercise, tests: list[str], reference: Result) -> ExerciseReport:
-    own = [test.id for test in exercise.tests]
-    variants = [*exercise.wrongs, *exercise.rights]
-    alone, *results = workshop.run(
-        [_one_answer(exercise, exercise.answer.source), *(_all_answers(lesson, {exercise.id: cell.source}) for cell in variants)],
-        TRIAL_TIMEOUT,
-    )
-    wrongs, rights = results[: len(exercise.wrongs)], results[len(exercise.wrongs) :]
-    found = mutants(exercise.answer.source)
-    seconds = sum(reference.outcomes[test].seconds for test in own)
-    trials = [_one_answer(exercise, mutant.source, first_failure=True) for mutant in found]
-    outcomes = workshop.run(trials, max(LEAST_TIMEOUT, PATIENCE * seconds))
-    survivors = [mutant for mutant, result in zip(found, outcomes, strict=True) if not result.lost(own)]
-    return ExerciseReport(
-        id=exercise.id,
-        points=exercise.points,
-        wrongs=tuple(_wrong_report(cell, result, own, tests) for cell, result in zip(exercise.wrongs, wrongs, strict=True)),
-        rights={cell.id: result.lost(tests) for cell, result in zip(exercise.rights, rights, strict=True)},
-        alone=alone.lost(own),
-        mutants=len(found),
-        unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
-        explained=tuple(mutant for mutant in survivors if mutant.statement in exercise.survivors),
-        stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
-    )
+class _Proof:
+    """The trials of one lesson, and what came of each."""
+
+    def __init__(self, workshop: Workshop, lesson: Lesson) -> None:
+        self.workshop, self.lesson = workshop, lesson
+        self.tests = [test.id for exercise in lesson.exercises for test in exercise.tests]
+        self.results: list[Result] = []
+        blanks = {exercise.id: exercise.answer.blank for exercise in lesson.exercises}
+        self.reference, self.blank = self._run([_all_answers(lesson, {}), _all_answers(lesson, blanks, "blank")], TRIAL_TIMEOUT)
+
+    def exercise(self, exercise: Exercise) -> ExerciseReport:
+        """Try an exercise's wrong and right answers and its mutants."""
+        own = [test.id for test in exercise.tests]
+        variants = [*exercise.wrongs, *exercise.rights]
+        trials = [_all_answers(self.lesson, {exercise.id: cell.source}, cell.id, exercise.id) for cell in variants]
+        alone, *results = self._run([_one_answer(exercise, exercise.answer.source, f"{exercise.id} alone"), *trials], TRIAL_TIMEOUT)
+        wrongs, rights = results[: len(exercise.wrongs)], results[len(exercise.wrongs) :]
+        found = mutants(exercise.answer.source)
+        seconds = sum(self.reference.outcomes[test].seconds for test in own)
+        trials = [_one_answer(exercise, mutant.source, mutant.statement, first_failure=True) for mutant in found]
+        outcomes = self._run(trials, max(LEAST_TIMEOUT, PATIENCE * seconds))
+        survivors = [mutant for mutant, result in zip(found, outcomes, strict=True) if not result.lost(own)]
+        return ExerciseReport(
+            id=exercise.id,
+            points=exercise.points,
+            wrongs=tuple(_wrong_report(cell, result, own, self.tests) for cell, result in zip(exercise.wrongs, wrongs, strict=True)),
+            rights={cell.id: result.lost(self.tests) for cell, result in zip(exercise.rights, rights, strict=True)},
+            alone=alone.lost(own),
+            mutants=len(found),
+            unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
+            explained=tuple(mutant for mutant in survivors if mutant.statement in exercise.survivors),
+            stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
+        )
+
+    def _run(self, trials: Sequence[Trial], timeout: float) -> list[Result]:
+        results = self.workshop.run(trials, timeout)
+        self.results += results
+        return results
 
 
 def _wrong_report(cell: Cell, result: Result, own: list[str], tests: list[str]) -> WrongReport:
@@ -151,16 +173,12 @@ def _step(cell: Cell) -> Step:
     return Step(cell.id, cell.source)
 
 
-def _blanks(lesson: Lesson) -> dict[str, str]:
-    return {exercise.id: exercise.answer.blank for exercise in lesson.exercises}
-
-
-def _all_answers(lesson: Lesson, replaced: dict[str, str]) -> Trial:
+def _all_answers(lesson: Lesson, replaced: dict[str, str], label: str = "reference", about: str = "") -> Trial:
     """Every answer and check of the lesson in order, some answers replaced."""
     cells = lesson.with_role(Role.EXERCISE, Role.CHECK, Role.HIDDEN)
-    return Trial(" ".join(replaced) or "reference", tuple(Step(cell.id, replaced.get(cell.id, cell.source)) for cell in cells))
+    return Trial(label, tuple(Step(cell.id, replaced.get(cell.id, cell.source)) for cell in cells), about=about)
 
 
-def _one_answer(exercise: Exercise, source: str, *, first_failure: bool = False) -> Trial:
+def _one_answer(exercise: Exercise, source: str, label: str, *, first_failure: bool = False) -> Trial:
     """One answer with its own checks, no other answer there."""
-    return Trial(exercise.id, (Step(exercise.id, source), *(_step(test) for test in exercise.tests)), first_failure)
+    return Trial(label, (Step(exercise.id, source), *(_step(test) for test in exercise.tests)), first_failure)

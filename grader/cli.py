@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+
+UNSAFE = """WITHOUT A SANDBOX: what students wrote runs with your rights. It can read the solutions and the gradebook, change marks, delete
+your files and use the network. The graded copies and the list of problems will say so."""
+
+
+class Engine(StrEnum):
+    """What grades."""
+
+    OWN = "own"
+    NBGRADER = "nbgrader"
+
 
 Lessons = Annotated[list[str] | None, typer.Argument(help="Chapters by number, name or path; all where none is named.")]
 
@@ -155,29 +167,47 @@ def data(
 @app.command()
 def grade(
     lessons: Lessons = None,
-    check_seconds: Annotated[int | None, typer.Option(help="Time limit of a check, in place of nbgrader_config.py's.")] = None,
-    cell_seconds: Annotated[int | None, typer.Option(help="Time limit of any other cell, in place of nbgrader_config.py's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Submissions at a time; one for each core where it is not given.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers grade.")] = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Of what was graded before, only the checks that have changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Everything, also what is up to date.")] = False,
+    unsafe_no_sandbox: Annotated[bool, typer.Option("--unsafe-no-sandbox", help="Run students' code with your rights.")] = False,
+    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader without a sandbox.")] = Engine.OWN,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every submission, and one at the end.")] = False,
+    check_seconds: Annotated[float, typer.Option(help="What a check may take.")] = 10.0,
+    cell_seconds: Annotated[float, typer.Option(help="What any other cell may take.")] = 60.0,
 ) -> None:
     """Grade gradebook/submitted/<student>/<chapter>/<chapter>.ipynb; print marks, what failed and why, and every problem.
 
-    Everything that is found is graded, also what was graded before. The exit code is 0 where grading worked, whatever the
-    submissions hold, and 1 where one could not be graded through no fault of its own.
+    What was graded before and has not changed stays as it is. Stop it at any time: the next run goes on. The exit code is 0 where
+    grading worked, whatever the submissions hold, and 1 where one could not be graded through no fault of its own.
     """
     from grader import ledger
+    from grader.grade_print import Reporter
     from grader.report import show_problems, show_sheets, write_csv
 
     course, chapters = select(lessons)
+    if unsafe_no_sandbox or engine is Engine.NBGRADER:
+        console.print(UNSAFE, style="bold red", markup=False)
+    seconds = ledger.Seconds(check_seconds, cell_seconds)
+    options = ledger.Options(workers, scheduler, not unsafe_no_sandbox, force, changed, seconds, engine is Engine.NBGRADER)
     problems = [] if lessons else ledger.strays(course)
-    with console.status("grading") as status:
-        for chapter, student, found in ledger.grade(course, chapters, ledger.Limits(check_seconds, cell_seconds)):
-            status.update(f"graded {student}: {chapter.name}")
-            problems += found
-    for chapter in chapters:
-        show_sheets(chapter.name, ledger.sheets(course, chapter), console)
+    reporter = Reporter(ledger.count(course, chapters), console, as_json=as_json)
+    try:
+        with reporter:
+            for graded in ledger.grade(course, chapters, options):
+                reporter.count(graded)
+                problems += graded.problems
+    except KeyboardInterrupt:
+        console.print(f"stopped; {reporter.progress.done} of {reporter.progress.total} submissions are done, the next run goes on there")
+        raise typer.Exit(130) from None
     marks = course.gradebook / "marks.csv"
     write_csv(marks, [sheet for chapter in course.chapters() for sheet in ledger.sheets(course, chapter)])
-    show_problems(problems, course.root, console)
-    console.print(f"wrote {marks.relative_to(course.root)}")
+    if not as_json:
+        for chapter in chapters:
+            show_sheets(chapter.name, ledger.sheets(course, chapter), console)
+        show_problems(problems, course.root, console)
+        console.print(f"wrote {marks.relative_to(course.root)}")
     if any(problem.ungraded for problem in problems):
         raise typer.Exit(1)
 
@@ -201,7 +231,8 @@ def feedback(lessons: Lessons = None) -> None:
 def demo(
     lessons: Lessons = None,
     folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,
-    check_seconds: Annotated[int, typer.Option(help="Time limit of a check: what the endless loop costs.")] = 4,
+    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader without a sandbox.")] = Engine.OWN,
+    check_seconds: Annotated[float, typer.Option(help="What a check may take: the endless loop takes it.")] = 4.0,
 ) -> None:
     """Grade a class of 12 for each chapter, made from the lessons' own answers, and prove every mark; touches no other gradebook."""
     import tempfile
@@ -216,9 +247,10 @@ def demo(
         copy, handed_in = make_class(course, chapters, folder or Path(temporary))
         problems = []
         with console.status("grading") as status:
-            for chapter, student, found in ledger.grade(copy, copy.chapters(), ledger.Limits(check=check_seconds)):
-                status.update(f"graded {student}: {chapter.name}")
-                problems += found
+            options = ledger.Options(seconds=ledger.Seconds(check=check_seconds), stock=engine is Engine.NBGRADER)
+            for graded in ledger.grade(copy, copy.chapters(), options):
+                status.update(f"graded {graded.student}: {graded.chapter.name}")
+                problems += graded.problems
         problems += [page for page in ledger.feedback(copy, copy.chapters()) if isinstance(page, ledger.Problem)]
         wrong = []
         for chapter in copy.chapters():

@@ -34,6 +34,14 @@ class Chapter:
         return self.root / "notebooks" / self.name / f"{self.name}.ipynb"
 
     @property
+    def attachments(self) -> dict[str, Path]:
+        """What else lies in the chapter's folder, for its cells to read: relative path → file."""
+        folder = self.source.parent
+        found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".py", ".pyc", ".ipynb"))
+        places = {path.relative_to(folder): path for path in found}
+        return {place.as_posix(): path for place, path in places.items() if ".ipynb_checkpoints" not in place.parts}
+
+    @property
     def files(self) -> tuple[Path, Path, Path]:
         """The source and what is built from it."""
         return self.source, self.instructor, self.student

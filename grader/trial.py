@@ -10,10 +10,8 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import random
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +21,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
+from grader.engine import state
 from grader.environment import ONE_THREAD, limit_memory, silence
 from grader.errors import GraderError
 
@@ -49,11 +48,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Trial:
-    """Cells to run in order on top of the setup cells; with `first_failure`, a failing step ends the trial."""
+    """Cells to run in order on top of the setup cells; with `first_failure`, a failing step ends the trial.
+
+    `about` names the one exercise whose answer is tried, where the other answers are the reference's.
+    """
 
     label: str
     steps: tuple[Step, ...]
     first_failure: bool = False
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ def _perform(trial: Trial, namespace: dict[str, Any], pipe: Connection) -> None:
 
 
 def _run(step: Step, namespace: dict[str, Any]) -> Outcome:
-    _seed(step.id)
+    state.seed(step.id)
     start = time.perf_counter()
     try:
         exec(compile(step.source, f"<{step.id}>", "exec"), namespace)
@@ -242,13 +245,3 @@ def _text(error: BaseException) -> str:
         return str(error)[:2000]
     except Exception:  # an exception whose __str__ fails is still a failure of its cell
         return "(its text cannot be shown)"
-
-
-def _seed(identity: str) -> None:
-    """Give every cell its own seeds, so that a check does not depend on the cells before it."""
-    seed = zlib.crc32(identity.encode())
-    random.seed(seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)

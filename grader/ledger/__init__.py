@@ -1,27 +1,34 @@
 """All that is known about nbgrader: releases notebooks, grades submissions, keeps marks in its gradebook, writes feedback.
 
 The modules inside: `preprocessors` run in nbgrader's own pipelines and are named in `nbgrader_config.py`; `converters` run
-those pipelines; `gradebook` keeps and tells marks; `grading` takes a class through all of it; `results` is what comes out.
+those pipelines; `submissions` reads what was handed in; `grading` takes a class through the engine and `record` writes what it
+found, or `stock` lets nbgrader itself grade; `gradebook` keeps and tells marks; `results` is what comes out.
 """
 
+from grader.engine.plan import Seconds
 from grader.ledger.converters import release
 from grader.ledger.feedback import feedback
 from grader.ledger.gradebook import sheets
-from grader.ledger.grading import Limits, grade, strays
+from grader.ledger.grading import Graded, Options, Progress, count, grade
 from grader.ledger.preprocessors import HideTests, KeepMarks, Rebuild, RequireExecution, RunSubmission, TagForRunAll
 from grader.ledger.results import Mark, Problem, Sheet
+from grader.ledger.submissions import strays
 
 __all__ = [
+    "Graded",
     "HideTests",
     "KeepMarks",
-    "Limits",
     "Mark",
+    "Options",
     "Problem",
+    "Progress",
     "Rebuild",
     "RequireExecution",
     "RunSubmission",
+    "Seconds",
     "Sheet",
     "TagForRunAll",
+    "count",
     "feedback",
     "grade",
     "release",

@@ -11,8 +11,8 @@ from nbgrader.converters import GenerateFeedback
 from grader.course import Chapter, Course
 from grader.ledger.converters import convert, course_config
 from grader.ledger.gradebook import autograded, sheets, template_of
-from grader.ledger.grading import submitted
 from grader.ledger.results import Problem
+from grader.ledger.submissions import submitted
 from grader.template import Note, read_submission
 
 PAGE = """<!DOCTYPE html>

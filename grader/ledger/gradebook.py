@@ -32,7 +32,7 @@ def prepare(course: Course, chapters: list[Chapter]) -> None:
     """
     course.gradebook.mkdir(parents=True, exist_ok=True)
     _require_schema(database(course))
-    with _open(course):
+    with gradebook(course):
         pass  # opening makes it
     for chapter in chapters:
         config = course_config(course)
@@ -55,16 +55,21 @@ def template_of(chapter: Chapter) -> NotebookNode:
 
 def give_nothing(course: Course, chapter: Chapter, student: str) -> None:
     """Set every automatic mark of a submission to 0 and drop its graded copy; marks given by hand stay."""
+    with gradebook(course) as book:
+        set_to_nothing(book, course, chapter, student)
+
+
+def set_to_nothing(book: Any, course: Course, chapter: Chapter, student: str) -> None:
+    """Do what `give_nothing` does in a gradebook that is open."""
     shutil.rmtree(autograded(course, chapter, student).parent, ignore_errors=True)
-    with _open(course) as book:
-        book.update_or_create_student(student)
-        with book.db.no_autoflush:  # else SQLAlchemy warns of nbgrader's half-made submission
-            book.update_or_create_submission(chapter.name, student)
-        notebook = book.find_submission_notebook(chapter.name, chapter.name, student)
-        notebook.late_submission_penalty = None
-        for grade in notebook.grades:
-            grade.auto_score, grade.needs_manual_grade = 0.0, False
-        book.db.commit()
+    book.update_or_create_student(student)
+    with book.db.no_autoflush:  # else SQLAlchemy warns of nbgrader's half-made submission
+        book.update_or_create_submission(chapter.name, student)
+    notebook = book.find_submission_notebook(chapter.name, chapter.name, student)
+    notebook.late_submission_penalty = None
+    for grade in notebook.grades:
+        grade.auto_score, grade.needs_manual_grade = 0.0, False
+    book.db.commit()
 
 
 def sheets(course: Course, chapter: Chapter) -> list[Sheet]:
@@ -73,7 +78,7 @@ def sheets(course: Course, chapter: Chapter) -> list[Sheet]:
         return []
     _require_schema(database(course))
     owners = exercises(template_of(chapter))
-    with _open(course) as book:
+    with gradebook(course) as book:
         try:
             submissions = book.find_notebook(chapter.name, chapter.name).submissions
         except MissingEntry:
@@ -116,7 +121,8 @@ def _errors(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _open(course: Course) -> Iterator[Any]:
+def gradebook(course: Course) -> Iterator[Any]:
+    """Open the gradebook; LedgerError where the database cannot be used."""
     try:
         with Gradebook(db_url(course), course_config(course).CourseDirectory.course_id) as book:
             yield book

@@ -1,210 +1,200 @@
-"""Takes submissions through nbgrader one by one, each in a process of its own, so that none can stop the others."""
+"""Takes a class through grading: by the engine, or by stock nbgrader; either way every submission ends with its marks in the gradebook."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from glob import escape
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
-from nbgrader.converters import Autograde
-from nbgrader.utils import parse_utc
 
 from grader.course import Chapter, Course
-from grader.environment import limit_memory, silence
-from grader.errors import LedgerError
-from grader.ledger.converters import convert, course_config, put_environment_on_path
-from grader.ledger.gradebook import autograded, give_nothing, prepare, template_of
-from grader.ledger.preprocessors import ENDED
+from grader.engine.fleet import Fleet
+from grader.engine.grade import Failure, Result
+from grader.engine.plan import Seconds, Task, plan_of, task_of
+from grader.ledger import stock
+from grader.ledger.gradebook import prepare, template_of
+from grader.ledger.record import Recorder, State
 from grader.ledger.results import Problem
-from grader.notebook import dumps, load
-from grader.template import Note, grade_id, read_submission, rebuild
+from grader.ledger.submissions import HandedIn, read, require, students
+from grader.template import Note, rebuild
 
-TIMESTAMP = "timestamp.txt"
+MALFORMED, UP_TO_DATE, UNGRADED = "malformed", "up to date", "ungraded"  # outcomes besides those of the engine
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Seconds; where `check` or `cell` is not given, `nbgrader_config.py` says them."""
+class Options:
+    """How to grade."""
 
-    check: int | None = None  # a check or hidden test
-    cell: int | None = None  # any other cell
-    submission: float = 900.0  # everything
+    workers: int | None = None  # of this machine; one for each core where it is None
+    scheduler: str | None = None  # address of a Dask scheduler with workers elsewhere
+    sandboxed: bool = True
+    force: bool = False  # also what is up to date
+    changed: bool = False  # of a submission that was graded before, only the checks that changed since
+    seconds: Seconds = field(default_factory=Seconds)
+    stock: bool = False  # by stock nbgrader, without a sandbox
 
 
-def grade(course: Course, chapters: list[Chapter], limits: Limits | None = None) -> Iterator[tuple[Chapter, str, list[Problem]]]:
-    """Grade every submission of `chapters`, also those graded before, and yield chapter, student and what was found.
+@dataclass(frozen=True)
+class Graded:
+    """One submission, done."""
 
-    The gradebook is up to date with `solutions/` before the first, and after each submission its marks are in it.
-    Raises LedgerError where the gradebook cannot be used or there is nothing to grade; nothing that a submission holds raises.
+    chapter: Chapter
+    student: str
+    outcome: str
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    total: int
+    done: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def rate(self) -> float:
+        """Submissions graded a second; those that were up to date do not count."""
+        return (self.done - self.outcomes[UP_TO_DATE]) / max(time.monotonic() - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate; None before the first is graded."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+    def count(self, graded: Graded) -> None:
+        """Take a submission into account."""
+        self.done += 1
+        self.outcomes[graded.outcome] += 1
+
+
+def count(course: Course, chapters: list[Chapter]) -> Progress:
+    """Return the progress of a run that has not begun."""
+    return Progress(sum(len(students(course, chapter)) for chapter in chapters))
+
+
+def grade(course: Course, chapters: list[Chapter], options: Options | None = None) -> Iterator[Graded]:
+    """Grade the submissions of `chapters` and yield each when its marks are in the gradebook.
+
+    The gradebook is brought up to date with `solutions/` before the first. Whenever it is stopped, the next run goes on.
+    Raises LedgerError where the gradebook cannot be used or there is nothing to grade, SandboxError where there is no sandbox;
+    nothing that a submission holds raises.
     """
-    if chapters and not any(submissions(course, chapter) for chapter in chapters):
-        raise LedgerError(
-            f"{_submitted(course)}: no submissions\n    remedy: put each at <student>/<chapter>/<chapter>.ipynb in this folder"
-        )
+    options = options or Options()
+    require(course, chapters)
     prepare(course, chapters)
+    if options.stock:
+        yield from _by_stock_nbgrader(course, chapters, options.seconds)
+        return
+    with Fleet(course.data, options.workers, options.scheduler, sandboxed=options.sandboxed) as fleet:
+        for chapter in chapters:
+            yield from _Run(course, chapter, options, fleet).results()
+
+
+def _by_stock_nbgrader(course: Course, chapters: list[Chapter], seconds: Seconds) -> Iterator[Graded]:
     for chapter in chapters:
         template = template_of(chapter)
-        for student in submissions(course, chapter):
-            yield chapter, student, _grade_one(course, chapter, student, template, limits or Limits())
+        for student in students(course, chapter):
+            handed_in = read(course, chapter, student, template)
+            if isinstance(handed_in, Problem):
+                yield Graded(chapter, student, UNGRADED, [handed_in])
+            else:
+                found = stock.grade_one(course, handed_in, template, seconds)
+                outcome = MALFORMED if isinstance(handed_in.cells, Note) else UNGRADED if any(one.ungraded for one in found) else "graded"
+                yield Graded(chapter, student, outcome, found)
 
 
-def submissions(course: Course, chapter: Chapter) -> list[str]:
-    """Return the students who have a folder for `chapter`, by name."""
-    return sorted(folder.parent.name for folder in _submitted(course).glob(f"*/{escape(chapter.name)}") if folder.is_dir())
+@dataclass
+class _Waiting:
+    """A submission that the fleet has."""
+
+    handed_in: HandedIn
+    notebook: NotebookNode
+    notes: tuple[Note, ...]
+    before: State | None  # what is kept of the marks
 
 
-def strays(course: Course) -> list[Problem]:
-    """Return a problem for everything in the folder of submissions that no chapter asks for."""
-    known = {chapter.name for chapter in course.chapters()}
-    found = [path for path in sorted(_submitted(course).glob("*/*")) if path.name not in known and not path.name.startswith(".")]
-    remedy = f"if it is a submission, put it at {Path('<student>', '<chapter>', '<chapter>.ipynb')}"
-    return [Problem(path.parent.name, "", path, f"no chapter is called '{path.name}'", remedy) for path in found]
+class _Run:
+    """One chapter's submissions on their way through the fleet."""
+
+    def __init__(self, course: Course, chapter: Chapter, options: Options, fleet: Fleet) -> None:
+        self.course, self.chapter, self.options, self.fleet = course, chapter, options, fleet
+        self.template = template_of(chapter)
+        self.plan = plan_of(chapter, self.template, options.seconds)
+        self.fingerprints = {name: self.plan.fingerprint_of(check) for name, check in self.plan.checks.items()}
+        self.waiting: dict[str, _Waiting] = {}
+
+    def results(self) -> Iterator[Graded]:
+        with Recorder(self.course, self.chapter, self.template) as self.recorder:
+            for result in self.fleet.grade(self.plan, self._tasks()):
+                yield result if isinstance(result, Graded) else self._record(*result)
+
+    def _tasks(self) -> Iterator[Task | Graded]:
+        for student in students(self.course, self.chapter):
+            handed_in = read(self.course, self.chapter, student, self.template)
+            if isinstance(handed_in, Problem):
+                yield Graded(self.chapter, student, UNGRADED, [handed_in])
+            elif isinstance(handed_in.cells, Note):
+                self.recorder.nothing(student)
+                yield Graded(self.chapter, student, MALFORMED, [handed_in.problem(handed_in.cells)])
+            else:
+                yield self._task(handed_in, handed_in.cells)
+
+    def _task(self, handed_in: HandedIn, cells: NotebookNode) -> Task | Graded:
+        """Return what is to be graded of a submission; where all of it is up to date, what was."""
+        student = handed_in.student
+        digest = hashlib.sha256(json.dumps([cells, handed_in.time], sort_keys=True).encode()).hexdigest()
+        before = self.recorder.state(student)
+        same = before is not None and before.submission == digest and before.sandboxed >= self.options.sandboxed
+        stale = [name for name, mark in self.fingerprints.items() if before is None or before.checks.get(name) != mark]
+        if before and same and not stale and not self.options.force and before.checks.keys() == self.fingerprints.keys():
+            return Graded(self.chapter, student, UP_TO_DATE, _problems(handed_in, before))
+        partly = self.options.changed and same and not self.options.force
+        rebuilt = rebuild(self.template, cells)
+        notes = (*rebuilt.notes, *handed_in.notes)
+        self.waiting[student] = _Waiting(handed_in, rebuilt.notebook, notes, before if partly else None)
+        self.waiting[student].notebook.metadata["submission"] = digest
+        return task_of(self.plan, student, rebuilt.notebook, stale if partly else None)
+
+    def _record(self, task: Task, result: Result) -> Graded:
+        entry = self.waiting.pop(task.key)
+        if entry.before:
+            kept = entry.before.failures.keys() & self.plan.checks.keys() - set(task.checks)
+            result.failures |= {name: Failure(*entry.before.failures[name]) for name in kept}
+            result.passed |= self.plan.checks.keys() - set(task.checks) - kept
+        state = State(
+            submission=entry.notebook.metadata.pop("submission"),
+            checks=self.fingerprints,
+            outcome=result.outcome,
+            why=result.why,
+            sandboxed=result.sandboxed,
+            notes=[[note.found, note.remedy] for note in entry.notes],
+            failures={name: [failure.name, failure.text] for name, failure in result.failures.items()},
+        )
+        self.recorder.marks(task.key, entry.notebook, state, result.passed, entry.handed_in.time)
+        return Graded(self.chapter, task.key, result.outcome, _problems(entry.handed_in, state))
 
 
-def submitted(course: Course, chapter: Chapter, student: str) -> Path:
-    """Return the place of a submission."""
-    return _submitted(course) / student / chapter.name / f"{chapter.name}.ipynb"
+REMEDIES = {
+    "timeout": "look for an endless loop; what was reached before counts",
+    "memory": "look for a tensor that is far too large; what was reached before counts",
+    "crashed": "what was reached before counts; look for exit(), or a crash of compiled code",
+    "tampered": "look at what its code does to the system; what was reached before counts",
+}
 
 
-def _submitted(course: Course) -> Path:
-    return course.gradebook / "submitted"
-
-
-def _grade_one(course: Course, chapter: Chapter, student: str, template: NotebookNode, limits: Limits) -> list[Problem]:
-    path = submitted(course, chapter, student)
-
-    def problem(note: Note, *, ungraded: bool = False) -> Problem:
-        return Problem(student, chapter.name, path, note.found, note.remedy, ungraded)
-
-    if escape(student) != student or student.strip() != student:
-        found = Note("nbgrader cannot look for a name with *, ?, [ or ], or with spaces around it", "rename the student's folder")
-        return [problem(found, ungraded=True)]
-    try:
-        submission = read_submission(path, template)
-        if isinstance(submission, Note):
-            give_nothing(course, chapter, student)
-            return [problem(submission)]
-        notes = list(rebuild(template, submission).notes)
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            notes += _stage(path, submission, Path(scratch) / "submitted" / student / chapter.name)
-            ended = _in_own_process(course, chapter, student, Path(scratch), limits)
-    except OSError as error:
-        return [problem(Note(f"it could not be graded: {error}", "mend this and grade again; its marks are as they were"), ungraded=True)]
-    if ended.killed:
-        give_nothing(course, chapter, student)
-        return [problem(note) for note in (*notes, Note(ended.killed, "look at what its code does to the system; it earns nothing"))]
-    if ended.refused:
-        found = Note(f"it could not be graded: {ended.refused}", "mend this and grade again; its marks are as they were")
-        return [problem(found, ungraded=True)]
-    return [problem(note) for note in (*notes, *_run_notes(autograded(course, chapter, student)))]
-
-
-def _stage(path: Path, submission: NotebookNode, folder: Path) -> Iterator[Note]:
-    """Write what is graded of the submission to `folder`: its cells and when it was handed in, none of its other files."""
-    folder.mkdir(parents=True)
-    (folder / path.name).write_text(dumps(submission), encoding="utf-8")
-    stamp = path.with_name(TIMESTAMP)
-    if stamp.is_file() and not stamp.is_symlink():
-        text = stamp.read_bytes()[:100].decode(errors="replace").strip()
-        try:
-            parse_utc(text)
-        except (ValueError, OverflowError):
-            yield Note(f"{TIMESTAMP} holds no time: {text!r}", "write one such as 2026-09-01 12:00:00 UTC; it was graded as in time")
-        else:
-            (folder / TIMESTAMP).write_text(text, encoding="utf-8")
-
-
-def _run_notes(path: Path) -> Iterator[Note]:
-    """Yield what kept the checks of a graded copy from running to their end."""
-    graded = load(path)
-    if ENDED in graded.metadata:
-        yield Note(graded.metadata[ENDED], "what was reached before counts; look for exit(), a crash, or too much memory")
-    stopped = [
-        grade_id(cell) or cell.id
-        for cell in graded.cells
-        if any(output.output_type == "error" and output.ename == "CellTimeoutError" for output in cell.get("outputs", []))
-    ]
-    if stopped:
-        yield Note(f"stopped at the time limit: {', '.join(stopped)}", "look for an endless loop; the other cells were graded")
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """How nbgrader's run of a submission ended: `killed` says by what, `refused` why nbgrader gave up; neither where it is graded."""
-
-    killed: str = ""
-    refused: str = ""
-
-
-def _in_own_process(course: Course, chapter: Chapter, student: str, scratch: Path, limits: Limits) -> _Ended:
-    put_environment_on_path()
-    context = _context()
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_autograde, args=(course.root, course.data, chapter.name, student, scratch, limits, sender))
-    child.start()
-    sender.close()
-    try:
-        if not receiver.poll(limits.submission):
-            return _Ended(killed=f"it took longer than {limits.submission:g} s and was stopped")
-        refused: str = json.loads(receiver.recv_bytes())
-        child.join(10)
-        return _Ended(refused=refused)
-    except EOFError:
-        child.join(10)
-        return _Ended(killed=f"it ended the process that graded it (exit code {child.exitcode})")
-    finally:
-        receiver.close()
-        _end(child)
-
-
-def _context() -> Any:
-    """Return the way to start processes: forked from a server that has nbgrader imported (1.5 s) where the system can."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
-    return context
-
-
-def _end(child: BaseProcess) -> None:
-    if child.is_alive() and child.pid:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
-    child.join(10)
-
-
-def _autograde(root: Path, data: Path, chapter: str, student: str, scratch: Path, limits: Limits, pipe: Connection) -> None:
-    """Convert one submission; runs in a process of its own, which is the parent of the kernel."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-    silence()
-    limit_memory()
-    os.environ["COURSE_DATA"] = str(data)
-    course = Course(root)
-    config = course_config(course)
-    config.CourseDirectory.submitted_directory = str(scratch / "submitted")
-    config.CourseDirectory.assignment_id = chapter
-    config.CourseDirectory.notebook_id = chapter
-    config.CourseDirectory.student_id = student
-    config.Autograde.force = True
-    if limits.check is not None:
-        config.RunSubmission.check_timeout = limits.check
-    if limits.cell is not None:
-        config.Execute.timeout = limits.cell
-    if os.name == "posix":  # sockets in a folder instead of ports that others could take or reach
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.connection_file = str(scratch / "kernel.json")
-    refused = convert(Autograde, config)
-    pipe.send_bytes(json.dumps(refused).encode())
-    pipe.close()
+def _problems(handed_in: HandedIn, state: State) -> list[Problem]:
+    notes = [Note(*note) for note in state.notes]
+    if state.outcome in REMEDIES:
+        notes.append(Note(state.why, REMEDIES[state.outcome]))
+    slow = [name for name, (error, _) in state.failures.items() if error == "TimeLimitError"]
+    if slow:
+        notes.append(Note(f"stopped at the time limit: {', '.join(slow)}", "look for an endless loop; the other cells were graded"))
+    if not state.sandboxed:
+        notes.append(Note("it was graded without a sandbox", "look at its code before you trust its marks, or anything on this machine"))
+    return [handed_in.problem(note) for note in notes]

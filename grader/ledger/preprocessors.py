@@ -28,7 +28,6 @@ from grader.template import blank, grade_id, hidden_lines, rebuild, without_hidd
 
 RAISES_TAG = "raises-exception"
 ENDED = "ended"  # notebook metadata: why a run ended before its last cell
-NOT_A_FILE = (".ipynb_checkpoints", "__pycache__", "*.py", "*.pyc", "*.ipynb")  # of a chapter's folder: not data that its cells may read
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 Resources = dict[str, Any]
 
@@ -98,12 +97,17 @@ class Rebuild(NbGraderPreprocessor):
         """Return the rebuilt notebook; nbgrader's working directory is the course."""
         template = load(Chapter(resources["nbgrader"]["assignment"], Path.cwd()).instructor)
         rebuilt = rebuild(template, nb).notebook
-        stubs = {grade_id(cell): blank(cell) for cell in template.cells if utils.is_solution(cell)}
-        for cell in rebuilt.cells:
-            if utils.is_solution(cell):  # by the checksum of the stub nbgrader knows an answer that was left out
-                stub = NotebookNode({**cell, "source": stubs[grade_id(cell)]})
-                cell.metadata.nbgrader["checksum"] = utils.compute_checksum(stub)
+        mark_answers(rebuilt, template)
         return rebuilt, resources
+
+
+def mark_answers(rebuilt: NotebookNode, template: NotebookNode) -> None:
+    """Give every answer cell the checksum of its stub, by which nbgrader knows an answer that was left out."""
+    stubs = {grade_id(cell): blank(cell) for cell in template.cells if utils.is_solution(cell)}
+    for cell in rebuilt.cells:
+        if utils.is_solution(cell):
+            stub = NotebookNode({**cell, "source": stubs[grade_id(cell)]})
+            cell.metadata.nbgrader["checksum"] = utils.compute_checksum(stub)
 
 
 class RunSubmission(Execute):
@@ -119,7 +123,9 @@ class RunSubmission(Execute):
         """Start the kernel in a folder that holds the course's files for this chapter and none of the student's."""
         course = Course(Path.cwd())
         chapter = Chapter(self.resources["nbgrader"]["assignment"], course.root)
-        shutil.copytree(chapter.source.parent, self._folder, ignore=shutil.ignore_patterns(*NOT_A_FILE), dirs_exist_ok=True)
+        for place, path in chapter.attachments.items():
+            Path(self._folder, place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, Path(self._folder, place))
         environment = {**os.environ, **ONE_THREAD, "MPLBACKEND": "Agg", "COURSE_DATA": str(course.data)}
         super().start_new_kernel(**{**kwargs, "cwd": self._folder, "env": environment})
 
@@ -163,7 +169,7 @@ class RequireExecution(NbGraderPreprocessor):
         if cell.cell_type == "code" and utils.is_grade(cell):
             cell.outputs = [output for output in cell.outputs if output.output_type != "execute_result"]
             if cell.execution_count is None and not any(output.output_type == "error" for output in cell.outputs):
-                cell.outputs.append(_error("NotRun", "the check did not run: the notebook ended before it was done"))
+                cell.outputs.append(error_output("NotRun", "the check did not run: the notebook ended before it was done"))
         return cell, resources
 
 
@@ -193,7 +199,7 @@ class HideTests(NbGraderPreprocessor):
 
 def _verdict(cell: NotebookNode) -> list[NotebookNode]:
     """Return a check's outputs without the lines of its traceback; of a hidden one the printed text goes too."""
-    errors = [_error(output.ename, output.evalue) for output in cell.outputs if output.output_type == "error"]
+    errors = [error_output(output.ename, output.evalue) for output in cell.outputs if output.output_type == "error"]
     if "BEGIN HIDDEN TESTS" in cell.source:
         return errors[-1:] or [new_output("stream", name="stdout", text="passed")]
     return [output for output in cell.outputs if output.output_type != "error"] + errors[-1:]
@@ -231,6 +237,7 @@ def _cut(text: Any, secrets: set[str]) -> str:
     return shown
 
 
-def _error(name: str, message: str) -> NotebookNode:
+def error_output(name: str, message: str) -> NotebookNode:
+    """Return an error as a cell's output."""
     made: NotebookNode = new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
     return made

@@ -43,7 +43,7 @@ MALFORMED = [
     ("a demonstration that uses a check's name", "print(math.hypot(6.0, 8.0))", "print(found)", "it reads 'found', last bound by hidden cell 'double-keeps'"),
     ("a demonstration that replaces an answer", "print(math.hypot(6.0, 8.0))", "length = math.hypot", "it binds 'length', the name of an answer"),
     ("a check that needs another exercise", "found = double([1.0, 2.5])", "found = double([length(1.0, 0.0), 2.5])", "it reads 'length', which no setup cell above it binds"),
-    ("a check that replaces a setup name", "numbers = [1.0, -3.0]", "math = numbers = [1.0, -3.0]", "it binds 'math' anew"),
+    ("a check that replaces a setup name", "found, numbers = doubled", "math, numbers = doubled", "it binds 'math' anew"),
     ("code that is not Python", "return 5.0", "return 5.0)", "Python cannot parse this"),
     ("tags on a check", '# %% check="length-by-hand" points=2', '# %% check="length-by-hand" points=2 tags=["slow"]', "tags on a cell with a role"),
     ("a survivor's line of another form", "# A comprehension makes", '# x\n\n# %% [markdown] survives="double"\n# because\n\n# %% [markdown]\n# A comprehension makes', "not a survivor's line"),

@@ -65,8 +65,12 @@ assert found == [2.0, 5.0], f"double([1, 2.5]) should be [2, 5], got {found!r}"
 print("passed: every number is doubled")
 
 # %% hidden="double-keeps" points=2
-numbers = [1.0, -3.0]
-found = double(numbers)
+def doubled_and_given():
+    given = [1.0, -3.0]
+    return double(given), given
+
+
+found, numbers = doubled_and_given()
 assert (found, numbers) == ([2.0, -6.0], [1.0, -3.0]), f"the list that is given must stay as it is, got {numbers!r} and {found!r}"
 
 # %% wrong="double-in-place" fails="double-keeps"

@@ -1,0 +1,144 @@
+"""Runs a student's cells and the questions of the checks, inside the sandbox; nothing here is trusted once a cell has run.
+
+A job is a list of steps `[kind, id, source, seconds, owner]` in the order of the notebook. `run` is a cell, run as JupyterLab
+would run it, by IPython, magics and all; `ask` is the questions of a check. The steps of one owner may take twice `seconds`
+together. What comes back, as it happens:
+
+    ["began", step]                            the position of a step in the job
+    ["ran", step, name, text]                  how a cell or a set of questions ended; without a name, well
+    ["answered", step, site, "value", data]    what came back for a question, as `grader.engine.plain` encodes it
+    ["answered", step, site, "error", data]
+    ["done"]
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from types import FrameType, ModuleType
+from typing import Any
+
+import msgpack
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from grader.engine import plain, state
+from grader.engine.split import ASK
+
+MAX_JOB = 64 * 2**20
+LEAST_SECONDS = 0.05
+
+
+class TimeLimitError(BaseException):
+    """A step took too long; no `except Exception` of a student's catches it."""
+
+
+class AnswerChapter:
+    """A chapter's setup cells, run in an IPython shell."""
+
+    def __init__(self, setup: list[tuple[str, str]]) -> None:
+        self.module = ModuleType("__main__")
+        sys.modules["__main__"] = self.module  # dataclasses and pickle look a class's module up
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.xmode = "Minimal"  # the traceback of a deep recursion takes minutes to write
+        config.InteractiveShell.colors = "NoColor"
+        config.InteractiveShell.banner1 = ""
+        self.shell = InteractiveShell.instance(config=config, user_module=self.module, user_ns=self.module.__dict__)
+        for name in ("exit", "quit"):
+            self.module.__dict__.pop(name, None)
+        for identity, source in setup:
+            state.seed(identity)
+            result = self.shell.run_cell(source, store_history=False)
+            if not result.success:
+                raise RuntimeError(f"setup cell '{identity}' fails") from (result.error_before_exec or result.error_in_exec)
+
+    def work(self, pipe: Connection) -> None:
+        """Take every step, whatever the ones before it did."""
+        steps = msgpack.unpackb(pipe.recv_bytes(MAX_JOB))
+        signal.signal(signal.SIGPROF, _time_is_up)
+        used: defaultdict[str, float] = defaultdict(float)
+        for step, (kind, identity, source, limit, owner) in enumerate(steps):
+            seconds = max(LEAST_SECONDS, min(limit, 2 * limit - used[owner]))
+            start = time.process_time()
+            pipe.send_bytes(msgpack.packb(["began", step]))
+            state.reset()
+            state.seed(identity)
+            ask = _asker(identity, step, pipe)
+            error = _within(seconds, self._cell, source) if kind == "run" else _within(seconds, self._questions, identity, source, ask)
+            name, text = (type(error).__name__, _text(error, seconds)) if error else ("", "")
+            used[owner] += time.process_time() - start
+            pipe.send_bytes(msgpack.packb(["ran", step, name, text]))
+        pipe.send_bytes(msgpack.packb(["done"]))
+
+    def _cell(self, source: str) -> BaseException | None:
+        result = self.shell.run_cell(source, store_history=True)
+        error: BaseException | None = result.error_before_exec or result.error_in_exec
+        return error
+
+    def _questions(self, identity: str, source: str, ask: Callable[..., Any]) -> BaseException | None:
+        names = self.module.__dict__
+        names[ASK] = ask
+        try:
+            exec(compile(source, f"<{identity}>", "exec"), names)
+        except BaseException as error:
+            return error
+        return None
+
+
+def _asker(identity: str, step: int, pipe: Connection) -> Callable[..., Any]:
+    """Return what stands for `__ask__` in the questions of a check."""
+    asked: Counter[int] = Counter()
+
+    def send(site: int, kind: str, data: bytes) -> None:
+        pipe.send_bytes(msgpack.packb(["answered", step, site, kind, data]))
+
+    def ask(site: int, question: Callable[[], Any], *, quiet: bool = False) -> Any:
+        asked[site] += 1
+        try:
+            value = question()
+        except TimeLimitError:
+            raise
+        except BaseException as error:
+            send(site, "error", plain.encode_error(error))
+            if quiet:
+                return None
+            raise
+        finally:
+            state.seed(state.after(identity, site, asked[site]))  # whatever the answer drew, the next inputs are the judge's
+        try:
+            send(site, "value", plain.encode(value))
+        except plain.EncodingError as error:
+            send(site, "error", plain.encode_error(error))
+        return value
+
+    return ask
+
+
+def _within(seconds: float, act: Callable[..., BaseException | None], *arguments: Any) -> BaseException | None:
+    """Return what `act` returns, or a TimeLimitError where it takes too long and lets itself be interrupted."""
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)  # again and again, should it be caught
+        try:
+            return act(*arguments)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    except BaseException as error:
+        return error
+
+
+def _time_is_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (a signal handler)
+    raise TimeLimitError
+
+
+def _text(error: BaseException, seconds: float) -> str:
+    if isinstance(error, TimeLimitError):
+        return f"it did not end within {seconds:g} s of processor time"
+    try:
+        return str(error)[:2000].encode(errors="replace").decode()
+    except BaseException:  # a student's own __str__
+        return "(its text cannot be shown)"

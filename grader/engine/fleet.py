@@ -1,0 +1,106 @@
+"""Many workers, on this machine or on many: dask.distributed hands out submissions and brings results back in their order.
+
+A worker keeps the warm processes of the chapter that it graded last. What it is sent is the plan of a chapter and the cells of a
+submission; it needs nothing of the course but the environment and `data/`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import dask
+import distributed
+from distributed.scheduler import KilledWorker
+
+from grader.engine.confine import Limits
+from grader.engine.grade import ChapterGrader, Result
+from grader.engine.plan import Plan, Task
+from grader.errors import GraderError
+
+AHEAD = 3  # submissions for each worker that are handed out at a time: enough to keep it busy, few enough to keep this process small
+
+Other = TypeVar("Other")
+
+_grader: ChapterGrader | None = None  # of this worker
+
+
+class Fleet:
+    """Workers that grade; a cluster of this machine's own unless `scheduler` gives the address of another. Use it as a context manager."""
+
+    def __init__(self, data: Path, workers: int | None = None, scheduler: str | None = None, *, sandboxed: bool = True) -> None:
+        self.data, self.sandboxed = data, sandboxed
+        dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "30s"})
+        self._cluster: Any = None
+        if scheduler is None:
+            count = workers or os.cpu_count() or 1
+            self._cluster = distributed.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                memory_limit=0,  # the sandbox limits what grows
+                silence_logs=logging.CRITICAL,
+            )
+        try:
+            self._client = distributed.Client(self._cluster or scheduler, timeout=30, set_as_default=False)
+        except OSError as error:
+            raise GraderError(
+                f"{scheduler}: no scheduler answers: {error}\n    remedy: start one (`dask scheduler`), and workers"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are now, at least one."""
+        return max(1, len(self._client.nthreads()))
+
+    def grade(self, plan: Plan, tasks: Iterable[Task | Other]) -> Iterator[tuple[Task, Result] | Other]:
+        """Yield each task with its result, in the order of `tasks`, whatever the order in which they end; what is no task as it is."""
+        waiting: deque[tuple[Any, Any]] = deque()
+        for task in tasks:
+            if len(waiting) >= AHEAD * self.workers:
+                yield self._next(waiting)
+            if not isinstance(task, Task):
+                waiting.append((task, None))
+                continue
+            key = f"{plan.chapter}-{task.key}"
+            waiting.append((task, self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=key)))
+        while waiting:
+            yield self._next(waiting)
+
+    @staticmethod
+    def _next(waiting: deque[tuple[Any, Any]]) -> Any:
+        task, future = waiting.popleft()
+        if future is None:
+            return task
+        try:
+            result: Result = future.result()
+        except KilledWorker:
+            result = Result("crashed", "every worker that graded it was killed")
+        return task, result
+
+
+def _grade(plan: Plan, task: Task, data: Path, sandboxed: bool) -> Result:
+    """Grade one submission in a worker."""
+    global _grader
+    if _grader is None or _grader.plan.fingerprint != plan.fingerprint or _grader.sandboxed != sandboxed:
+        if _grader is not None:
+            _grader.close()
+            _grader = None
+        _grader = ChapterGrader(plan, data, Limits(seconds=round(plan.seconds.submission)), sandboxed=sandboxed)
+        atexit.register(_grader.close)
+    return _grader.grade(task)

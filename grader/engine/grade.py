@@ -1,0 +1,214 @@
+"""Grades one submission: asks its answers in the sandbox, has what came back judged, and confirms what failed."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from grader.engine.confine import Limits
+from grader.engine.plan import Plan, Step, Task, steps
+from grader.engine.process import Reply, WarmProcess
+
+PATIENCE = 3.0  # wall seconds for one of processor time, before a step is ended from outside
+CRASHES = 4  # steps of one submission that may end its process before the rest is given up
+JUDGE_SECONDS = 10.0  # wall seconds for judging one check
+TIME_LIMIT = "TimeLimitError"
+ENDED = {"timeout": TIME_LIMIT, "memory": "MemoryLimitError", "crashed": "ProcessEndedError", "tampered": "TamperedError"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell failed: the name of an exception, and its text."""
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}".removesuffix(": ")
+
+
+@dataclass
+class Result:
+    """What became of a submission.
+
+    `outcome` is `graded`, or what ended its process: `timeout`, `memory`, `crashed`, `tampered`; what was reached before counts.
+    """
+
+    outcome: str = "graded"
+    why: str = ""
+    passed: set[str] = field(default_factory=set)  # checks
+    failures: dict[str, Failure] = field(default_factory=dict)  # check, answer or added cell → why it failed
+    seconds: float = 0.0
+    sandboxed: bool = True
+
+
+class ChapterGrader:
+    """The two warm processes of a chapter. Use it as a context manager; `grade` may be called any number of times.
+
+    Raises GraderError where a setup cell fails, SandboxError where there is no sandbox.
+    """
+
+    def __init__(self, plan: Plan, data: Path, limits: Limits | None = None, *, sandboxed: bool = True) -> None:
+        self.plan, self.sandboxed, self.limits = plan, sandboxed, limits or Limits()
+        self._answers = WarmProcess("answer", plan, data, self.limits, sandboxed=sandboxed)
+        self._judge = WarmProcess("judge", plan, data, self.limits, sandboxed=sandboxed)
+        try:
+            self._answers.require_ready()
+            self._judge.require_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End both processes."""
+        self._answers.close()
+        self._judge.close()
+
+    def grade(self, task: Task) -> Result:
+        """Grade a submission.
+
+        A pass is quick: the setup cells are done before. A failure is confirmed by a run of the whole notebook from its first
+        cell in a new process, unless the answer is blank or took too long by the processor's clock.
+        """
+        start = time.perf_counter()
+        result = self._take(list(steps(self.plan, task, whole=False)))
+        blank = {name for _, name, source in task.cells if source == self.plan.stubs.get(name)}
+        doubtful = tuple(name for name in task.checks if self._is_doubtful(result, name, blank))
+        if doubtful:
+            again = self._take(list(steps(self.plan, replace(task, checks=doubtful), whole=True)))
+            for name in again.passed:
+                result.passed.add(name)
+                result.failures.pop(name, None)
+        result.seconds = time.perf_counter() - start
+        return result
+
+    def ask(self, papers: Sequence[list[Step]]) -> list[Result]:
+        """Take several lists of steps in one process, one after the other, and return a result for each; nothing is confirmed.
+
+        Only for code that is trusted: what it does to the process, the next paper finds. A paper that ends the process is taken
+        again alone, and so are the others.
+        """
+        answers = _Answers([step for paper in papers for step in paper])
+        self._ask(answers)
+        if answers.ended and len(papers) > 1:
+            return [result for paper in papers for result in self.ask([paper])]
+        self._judge_all(answers)
+        results, first = [], 0
+        for paper in papers:
+            results.append(answers.result(range(first, first + len(paper)), sandboxed=self.sandboxed))
+            first += len(paper)
+        return results
+
+    def _is_doubtful(self, result: Result, check: str, blank: set[str]) -> bool:
+        failure = result.failures.get(check)
+        return failure is not None and failure.name != TIME_LIMIT and self.plan.checks[check].exercise not in blank
+
+    def _take(self, todo: list[Step]) -> Result:
+        """Ask everything in a process of the submission's own, and where a step ends it, the rest in another one without that step."""
+        answers, deadline = _Answers(todo), time.monotonic() + self.limits.seconds
+        for _ in range(1 + CRASHES):
+            if not self._ask(answers) or time.monotonic() > deadline:
+                break
+        self._judge_all(answers)
+        return answers.result(range(len(todo)), sandboxed=self.sandboxed)
+
+    def _ask(self, answers: _Answers) -> bool:
+        """Run what has not run; return whether something ended the process and something is left to ask."""
+        places = answers.places()
+        now = [answers.todo[place] for place in places]
+        reply = self._answers.run(now, PATIENCE * max((step[3] for step in now), default=1.0))
+        return answers.take(places, reply)
+
+    def _judge_all(self, answers: _Answers) -> None:
+        places = [place for place, step in enumerate(answers.todo) if step[0] == "ask" and place not in answers.failures]
+        job = []
+        for place in places:
+            check = self.plan.checks[answers.todo[place][1]]
+            job.append([check.id, check.judgement, answers.given[place], answers.stopped.get(place, ""), JUDGE_SECONDS])
+        reply = self._judge.run(job, PATIENCE * JUDGE_SECONDS) if job else Reply()
+        verdicts = list(_well_formed(reply, "judged", str, str))
+        for place, (name, text) in zip(places, verdicts, strict=False):
+            if name:
+                answers.failures[place] = Failure(name, text)
+            else:
+                answers.passed.add(place)
+        for place in places[len(verdicts) :]:
+            answers.failures[place] = Failure("NotJudgedError", f"the check could not be judged: {reply.why or 'the judge ended'}")
+
+
+class _Answers:
+    """What came back for the steps of a submission, by their places in `todo`."""
+
+    def __init__(self, todo: list[Step]) -> None:
+        self.todo = todo
+        self.given: defaultdict[int, list[Any]] = defaultdict(list)  # ask → [site, kind, data], as they came
+        self.stopped: dict[int, str] = {}  # ask that came to its end → what stopped it; nothing where it asked everything
+        self.failures: dict[int, Failure] = {}
+        self.passed: set[int] = set()
+        self.culprits: set[int] = set()  # steps that ended the process
+        self.ended, self.why = "", ""
+
+    def places(self) -> list[int]:
+        """Return the steps to take: every cell, and the questions that have no answers yet; not what ended the process before."""
+        return [
+            place for place, step in enumerate(self.todo) if place not in self.culprits and (step[0] == "run" or place not in self.stopped)
+        ]
+
+    def take(self, places: Sequence[int], reply: Reply) -> bool:
+        """Take a reply into account; return whether it ended before its time and another try makes sense."""
+        for step, site, kind, data in _well_formed(reply, "answered", int, int, str, bytes):
+            if 0 <= step < len(places) and self.todo[places[step]][0] == "ask":
+                self.given[places[step]].append([site, kind, data])
+        for step, name, text in _well_formed(reply, "ran", int, str, str):
+            if 0 <= step < len(places):
+                self._ran(places[step], Failure(name, text) if name else None)
+        if not reply.ended:
+            return False
+        self.ended, self.why = reply.ended, reply.why
+        begun = [step for (step,) in _well_formed(reply, "began", int) if 0 <= step < len(places)]
+        if not begun:
+            return False
+        culprit = places[begun[-1]]
+        self.culprits.add(culprit)
+        self.failures[culprit] = Failure(ENDED[reply.ended], reply.why)
+        self.given.pop(culprit, None)
+        return any(self.todo[place][0] == "ask" for place in self.places())
+
+    def _ran(self, place: int, failure: Failure | None) -> None:
+        if self.todo[place][0] == "run":
+            if failure:
+                self.failures[place] = failure
+            return
+        self.stopped[place] = str(failure or "")
+        if failure and failure.name == TIME_LIMIT:
+            self.failures[place] = failure
+
+    def result(self, places: Iterable[int], *, sandboxed: bool) -> Result:
+        """Return the result of the steps at `places`; where a step stands there more than once, the last counts."""
+        made = Result(self.ended or "graded", self.why, sandboxed=sandboxed)
+        for place in places:
+            identity = self.todo[place][1]
+            if place in self.passed:
+                made.passed.add(identity)
+            elif place in self.failures:
+                made.failures[identity] = self.failures[place]
+        return made
+
+
+def _well_formed(reply: Reply, kind: str, *types: type) -> Iterator[list[Any]]:
+    """Yield the messages of a kind whose parts have the types that belong to it; who sends others harms only itself."""
+    for message in reply.messages:
+        if message[0] == kind and len(message) == 1 + len(types):
+            parts = message[1:]
+            if all(type(part) is wanted for part, wanted in zip(parts, types, strict=True)):
+                yield parts

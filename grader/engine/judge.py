@@ -1,0 +1,111 @@
+"""Runs the judgement of checks on what came back for their questions; never runs a line that a student wrote.
+
+A job is a list of checks `[id, judgement, answers, ended, seconds]`, where `answers` are `[site, kind, data]` as the answer
+process sent them and `ended` says why it asked no more. What comes back for each, in order, is `["judged", name, text]`; without
+a name, the check has passed.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import Counter, defaultdict, deque
+from multiprocessing.connection import Connection
+from types import FrameType, ModuleType
+from typing import Any
+
+import msgpack
+
+from grader.engine import plain, state
+from grader.engine.split import ANSWER
+
+MAX_JOB = 2**30
+TEXT = 4000  # characters of a message
+
+
+class NoAnswerError(Exception):
+    """The answer process gave nothing for a question."""
+
+
+class NotPlainError(Exception):
+    """A check went through, but on something that the judge could not look at."""
+
+
+class JudgeChapter:
+    """A chapter's setup cells, run for the checks' sake."""
+
+    def __init__(self, setup: list[tuple[str, str]]) -> None:
+        self.module = ModuleType("__main__")
+        sys.modules["__main__"] = self.module
+        for identity, source in setup:
+            state.seed(identity)
+            exec(compile(source, f"<{identity}>", "exec"), self.module.__dict__)
+        self.names = dict(self.module.__dict__)
+
+    def work(self, pipe: Connection) -> None:
+        """Judge every check, each on the names that the setup cells left."""
+        signal.signal(signal.SIGALRM, _time_is_up)
+        for identity, judgement, answers, ended, seconds in msgpack.unpackb(pipe.recv_bytes(MAX_JOB)):
+            name, text = self._judge(identity, judgement, answers, ended, seconds)
+            pipe.send_bytes(msgpack.packb(["judged", name, text]))
+        pipe.send_bytes(msgpack.packb(["done"]))
+
+    def _judge(self, identity: str, judgement: str, answers: list[Any], ended: str, seconds: float) -> tuple[str, str]:
+        namespace = self.module.__dict__
+        namespace.clear()
+        namespace.update(self.names)
+        record = _Record(identity, answers, ended)
+        namespace[ANSWER] = record.answer
+        state.reset()
+        state.seed(identity)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+            try:
+                exec(compile(judgement, f"<{identity}>", "exec"), namespace)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            record.require_plain()
+        except BaseException as error:  # an assert that fails, or whatever the answer made of the check
+            return type(error).__name__, _text(error)
+        return "", ""
+
+
+class _Record:
+    """What came back for the questions of one check."""
+
+    def __init__(self, identity: str, answers: list[Any], ended: str) -> None:
+        self.identity, self.ended = identity, ended
+        self.asked: Counter[int] = Counter()
+        self.opaque: list[str] = []
+        self.waiting: defaultdict[int, deque[tuple[str, bytes]]] = defaultdict(deque)
+        for site, kind, data in answers:
+            self.waiting[site].append((kind, data))
+
+    def answer(self, site: int, *arguments: Any) -> Any:  # noqa: ARG002  (evaluated for what they do to the judge's own inputs)
+        """Return the next answer to the question at `site`, or raise what it raised."""
+        self.asked[site] += 1
+        if not self.waiting[site]:
+            raise NoAnswerError(self.ended or "the question was not reached")
+        kind, data = self.waiting[site].popleft()
+        state.seed(state.after(self.identity, site, self.asked[site]))
+        if kind == "error":
+            raise plain.decode_error(data)
+        value, opaque = plain.decode(data)
+        self.opaque += opaque
+        return value
+
+    def require_plain(self) -> None:
+        """Raise NotPlainError where something was handed out of which only the type's name is known: a pass must be shown."""
+        if self.opaque:
+            raise NotPlainError(f"the answer is, or holds, a {self.opaque[0]}; a check can look at numbers, texts, lists and tensors")
+
+
+def _time_is_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (a signal handler)
+    raise TimeoutError("the check itself did not end in time on this answer")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:TEXT].encode(errors="replace").decode()
+    except Exception:
+        return "(its text cannot be shown)"

@@ -1,0 +1,221 @@
+"""A process with a chapter's imports and setup cells done, from which every submission's process is forked.
+
+Started by `grader.engine.process` inside bubblewrap as `python -m grader.engine.warm FD`, where FD is a socket that keeps the
+borders of messages. It runs the course's own setup cells and no student's code. Messages are
+MessagePack:
+
+    to it    ["begin", job number] and with it a descriptor, the job's own socket;  ["kill", job number]
+    from it  ["ready", notes…] or ["failed", text], once;  ["ended", exit status, reason]
+
+A forked process closes the socket of commands before anything else. One job runs at a time.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgpack
+
+from grader.engine import confine, state
+from grader.engine.confine import Limits
+
+MESSAGE = 2**16  # bytes of a command
+TICK = 0.05  # seconds between two looks at what a job uses
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Chapter(Protocol):
+    """What a role makes of the setup cells, and does in a forked process."""
+
+    def __init__(self, setup: list[tuple[str, str]]) -> None: ...
+
+    def work(self, pipe: Connection) -> None:
+        """Do the job that comes through the pipe."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every job is done with."""
+
+    chapter: Chapter
+    confined: bool
+    files: list[tuple[str, bytes]]
+    limits: Limits
+
+
+@dataclass
+class _Job:
+    number: int
+    supervisor: int  # process id of the forked child
+    process: int  # process id of the first process of the job's own namespace; the child itself where it has none
+    pipe: int  # closes when the supervisor ends
+    reason: str = ""
+
+
+def main() -> None:
+    """Serve until the socket of commands closes."""
+    commands = socket.socket(fileno=int(sys.argv[1]))
+    work = _prepare(commands)
+    job: _Job | None = None
+    while True:
+        sources: list[Any] = [commands, *([job.pipe] if job else [])]
+        readable, _, _ = select.select(sources, [], [], TICK if job else None)
+        if job and job.pipe in readable:
+            _, status = os.waitpid(job.supervisor, 0)
+            os.close(job.pipe)
+            _reap()
+            _send(commands, ["ended", os.waitstatus_to_exitcode(status), job.reason])
+            job = None
+        elif job and work.confined and not job.reason and (excess := _excess(work.limits)):
+            job.reason = excess
+            _kill(job.process)
+        if commands in readable:
+            data, descriptors, _, _ = socket.recv_fds(commands, MESSAGE, 1)
+            if not data:
+                os._exit(0)  # whoever gave the commands has gone; bubblewrap ends what is left
+            match msgpack.unpackb(data):
+                case ["begin", number]:
+                    job = _begin(number, descriptors[0], work, commands)
+                    os.close(descriptors[0])
+                case ["kill", number] if job and job.number == number:
+                    _kill(job.process)
+
+
+def _prepare(commands: socket.socket) -> _Work:
+    """Run the setup cells that come first of all, and say how that went."""
+    _, descriptors, _, _ = socket.recv_fds(commands, MESSAGE, 1)
+    with Connection(descriptors[0]) as pipe:
+        role, confined, setup, files, limits = msgpack.unpackb(pipe.recv_bytes())
+    try:
+        _lay_out(files)
+        if role == "answer":
+            from grader.engine.answer import AnswerChapter as Role
+        else:
+            from grader.engine.judge import JudgeChapter as Role  # type: ignore[assignment]
+        chapter: Chapter = Role([tuple(cell) for cell in setup])
+        _warm_up()
+    except BaseException as error:  # setup cells are the course's own: whatever goes wrong, a person must mend it
+        _send(commands, ["failed", f"{type(error).__name__}: {error}"[:2000]])
+        os._exit(1)
+    gc.collect()
+    gc.freeze()  # the collector would write to every object, and copy its page, in every fork
+    _send(commands, ["ready"])
+    return _Work(chapter, confined, files, Limits(**limits))
+
+
+def _lay_out(files: list[tuple[str, bytes]]) -> None:
+    """Make a folder with the chapter's own files in it the working directory."""
+    os.chdir(tempfile.mkdtemp())
+    for place, content in files:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        Path(place).write_bytes(content)
+
+
+def _warm_up() -> None:
+    """Import what nearly every check needs, once instead of in every fork: the first `assert_close` takes half a second."""
+    state.reset()
+    state.seed("warm")
+    if "torch" in sys.modules:
+        import torch.testing
+
+        torch.testing.assert_close(torch.zeros(2), torch.zeros(2))
+        torch.ones(1, requires_grad=True).sum().backward()
+        with suppress(AssertionError):
+            torch.testing.assert_close(torch.zeros(2), torch.ones(2))
+
+
+def _begin(number: int, descriptor: int, work: _Work, commands: socket.socket) -> _Job:
+    receiver, sender = os.pipe()
+    supervisor = os.fork()
+    if not supervisor:
+        try:
+            commands.close()
+            os.close(receiver)
+            _do(work, descriptor, lambda process: _report(sender, process))
+        except BaseException as error:
+            _last_words(descriptor, error)
+            os._exit(70)
+        os._exit(0)
+    os.close(sender)
+    process = int.from_bytes(os.read(receiver, 4), "big") or supervisor
+    return _Job(number, supervisor, process, receiver)
+
+
+def _do(work: _Work, descriptor: int, report: Callable[[int], None]) -> None:
+    """Do a job, in the forked child."""
+    if work.confined:
+        confine.enter_namespaces(report)
+        confine.hide_files(work.limits)
+        confine.set_limits(work.limits)
+        confine.drop_privileges()
+        _lay_out(work.files)
+    else:
+        report(0)
+    with Connection(descriptor) as pipe:
+        work.chapter.work(pipe)
+
+
+def _report(descriptor: int, process: int) -> None:
+    """Tell the warm process which process to kill; the descriptor stays open with the caller, so that its end is seen."""
+    os.write(descriptor, process.to_bytes(4, "big"))
+
+
+def _last_words(descriptor: int, error: BaseException) -> None:
+    try:
+        with Connection(descriptor) as pipe:
+            pipe.send_bytes(msgpack.packb(["broken", f"{type(error).__name__}: {error}"[:500]]))
+    except Exception:
+        return
+
+
+def _excess(limits: Limits) -> str:
+    """Say which limit the job goes beyond, as seen from outside of it: what the kernel's own limits do not hold together."""
+    memory = count = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) not in (1, 2, os.getpid()):
+            try:
+                count += int((entry / "stat").read_text().rsplit(")", 1)[1].split()[17])  # threads
+                memory += int((entry / "statm").read_text().split()[1]) * PAGE
+            except (OSError, IndexError, ValueError):  # it has just ended
+                continue
+    if count > limits.processes:
+        return f"more than {limits.processes} processes"
+    if memory > 2 * limits.memory:
+        return f"more than {2 * limits.memory // 2**20} MiB of memory"
+    return ""
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reap() -> None:
+    """Collect what a job left behind, where this process is the one that inherits it."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _send(commands: socket.socket, message: list[Any]) -> None:
+    commands.send(msgpack.packb(message))
+
+
+if __name__ == "__main__":
+    main()

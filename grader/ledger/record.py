@@ -1,0 +1,123 @@
+"""Writes what the engine found into nbgrader's gradebook, as nbgrader itself would: one process writes, one submission at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties
+
+from grader.course import Chapter, Course
+from grader.files import write_if_changed
+from grader.ledger.converters import course_config
+from grader.ledger.gradebook import autograded, gradebook, set_to_nothing
+from grader.ledger.preprocessors import error_output, mark_answers
+from grader.notebook import dumps
+from grader.template import grade_id
+
+KEY = "grading"  # notebook metadata of a graded copy
+
+
+@dataclass(frozen=True)
+class State:
+    """What a graded copy says of its own grading, so that nothing is graded twice and nothing is taken for up to date that is not."""
+
+    submission: str  # digest of what was handed in
+    checks: dict[str, str]  # check → fingerprint of what its mark depends on
+    outcome: str
+    why: str
+    sandboxed: bool
+    notes: list[list[str]]  # [what was found, remedy]
+    failures: dict[str, list[str]]  # cell → [name, text]
+
+
+class Recorder:
+    """The gradebook, open for one chapter. Use it as a context manager."""
+
+    def __init__(self, course: Course, chapter: Chapter, template: NotebookNode) -> None:
+        self.course, self.chapter, self.template = course, chapter, template
+        self._stack = ExitStack()
+        config = course_config(course)
+        self._late = AssignLatePenalties(parent=None, config=config)
+        self._late.coursedir = CourseDirectory(config=config)
+        self._late.init_plugin()
+
+    def __enter__(self) -> Self:
+        self.book = self._stack.enter_context(gradebook(self.course))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def state(self, student: str) -> State | None:
+        """Return what was recorded for a student; None where nothing was, or where the gradebook does not know of it."""
+        try:
+            text = autograded(self.course, self.chapter, student).read_text(encoding="utf-8")
+            state = State(**json.loads(text)["metadata"][KEY])
+            self.book.find_submission_notebook(self.chapter.name, self.chapter.name, student)
+        except (OSError, ValueError, TypeError, KeyError, MissingEntry):
+            return None
+        finally:
+            self.book.db.expunge_all()
+        return state
+
+    def nothing(self, student: str) -> None:
+        """Give a submission that cannot be graded no points; marks given by hand stay."""
+        set_to_nothing(self.book, self.course, self.chapter, student)
+        self.book.db.expunge_all()
+
+    def marks(self, student: str, notebook: NotebookNode, state: State, passed: set[str], time: str) -> None:
+        """Write the marks of a submission, then its graded copy; where this is interrupted, the next run grades it again."""
+        notebook.metadata[KEY] = dataclasses.asdict(state)
+        mark_answers(notebook, self.template)
+        for cell in notebook.cells:
+            name = grade_id(cell)
+            if cell.cell_type == "code":
+                cell.execution_count = None
+                failure = state.failures.get(name or cell.id)
+                cell.outputs = [error_output(*failure)] if failure else []
+        self._write_marks(student, notebook, passed, time)
+        write_if_changed(autograded(self.course, self.chapter, student), dumps(notebook).encode())
+
+    def _write_marks(self, student: str, notebook: NotebookNode, passed: set[str], time: str) -> None:
+        book, name = self.book, self.chapter.name
+        book.update_or_create_student(student)
+        with book.db.no_autoflush:  # else SQLAlchemy warns of nbgrader's half-made submission
+            submission = book.update_or_create_submission(name, student, **({"timestamp": time} if time else {}))
+        sheet = book.find_submission_notebook(name, name, student)
+        cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
+        for grade in sheet.grades:
+            grade.auto_score = self._score(cells.get(grade.name), passed)
+            grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None  # as SaveAutoGrades has it
+        for comment in sheet.comments:
+            cell = cells.get(comment.name)
+            unanswered = cell is not None and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+            comment.auto_comment = "No response." if unanswered else None
+        book.db.flush()
+        sheet.late_submission_penalty = self._penalty(student, sheet, submission)
+        book.db.commit()
+        book.db.expunge_all()
+
+    @staticmethod
+    def _score(cell: NotebookNode | None, passed: set[str]) -> float | None:
+        """Return a cell's points; None where a person has to give them."""
+        if cell is None:
+            return 0.0
+        if cell.cell_type == "code" and not utils.is_solution(cell):
+            return float(cell.metadata.nbgrader["points"]) if grade_id(cell) in passed else 0.0
+        points: float | None = utils.determine_grade(cell)[0]
+        return points
+
+    def _penalty(self, student: str, sheet: Any, submission: Any) -> float | None:
+        """Return what the course's plugin takes off for lateness, as AssignLatePenalties has it."""
+        if submission.total_seconds_late <= 0:
+            return None
+        penalty = self._late.plugin_inst.late_submission_penalty(student, sheet.score, submission.total_seconds_late)
+        return None if penalty is None else self._late._check_late_penalty(sheet, penalty)
