@@ -72,7 +72,7 @@ def everything(chapters: list[Chapter]) -> list[Step]:
         Step("types", ((*PYTHON, "mypy"),)),
         *_about(chapters, []),
         Step("package", ((*PYTHON, "pytest", *TWO_AT_A_TIME),)),
-        demo(chapters),
+        Step("demo", ((*GRADER, "demo"),)),
     ]
 
 
@@ -106,12 +106,6 @@ def plain_processor(chapters: list[Chapter]) -> Step:
     """Return the step that runs the instructor notebooks without vector instructions."""
     notebooks = [chapter.instructor for chapter in chapters]
     return Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"})
-
-
-def demo(chapters: list[Chapter]) -> Step:
-    """Return the step that grades the class of each chapter, in two gradebooks, because nbgrader grades one submission after the other."""
-    names = [chapter.name for chapter in chapters]
-    return Step("demo", tuple((*GRADER, "demo", *half) for half in (names[::2], names[1::2]) if half) or ((*GRADER, "demo"),))
 
 
 def nbval(mode: str, notebooks: list[Path], spread: tuple[str, ...] = TWO_AT_A_TIME) -> tuple[str, ...]:
