@@ -73,6 +73,7 @@ def enter_namespaces(report: Callable[[int], None]) -> None:
         report(child)
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    os.setsid()  # else `kill(0, …)` would reach the warm process, whose group this one is in
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 

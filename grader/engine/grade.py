@@ -14,7 +14,7 @@ from grader.engine.plan import Plan, Step, Task, steps
 from grader.engine.process import Reply, WarmProcess
 
 PATIENCE = 3.0  # wall seconds for one of processor time, before a step is ended from outside
-CRASHES = 4  # steps of one submission that may end its process before the rest is given up
+CRASHES = 4  # steps of one exercise that may end its process before the rest is given up
 JUDGE_SECONDS = 10.0  # wall seconds for judging one check
 TIME_LIMIT = "TimeLimitError"
 ENDED = {"timeout": TIME_LIMIT, "memory": "MemoryLimitError", "crashed": "ProcessEndedError", "tampered": "TamperedError"}
@@ -114,17 +114,19 @@ class ChapterGrader:
         return failure is not None and failure.name != TIME_LIMIT and self.plan.checks[check].exercise not in blank
 
     def _take(self, todo: list[Step]) -> Result:
-        """Ask everything in a process of the submission's own, and where a step ends it, the rest in another one without that step."""
+        """Ask everything in one process; where something ends it, what is left of each exercise in a process of that exercise's own."""
         answers, deadline = _Answers(todo), time.monotonic() + self.limits.seconds
-        for _ in range(1 + CRASHES):
-            if not self._ask(answers) or time.monotonic() > deadline:
-                break
+        if not self._ask(answers):
+            for owner in answers.unasked():
+                for _ in range(CRASHES):
+                    if time.monotonic() > deadline or self._ask(answers, owner):
+                        break
         self._judge_all(answers)
         return answers.result(range(len(todo)), sandboxed=self.sandboxed)
 
-    def _ask(self, answers: _Answers) -> bool:
-        """Run what has not run; return whether something ended the process and something is left to ask."""
-        places = answers.places()
+    def _ask(self, answers: _Answers, owner: str = "") -> bool:
+        """Run what has not run, of all exercises or of one; return whether that is done with."""
+        places = answers.places(owner)
         now = [answers.todo[place] for place in places]
         reply = self._answers.run(now, PATIENCE * max((step[3] for step in now), default=1.0))
         return answers.take(places, reply)
@@ -158,31 +160,43 @@ class _Answers:
         self.culprits: set[int] = set()  # steps that ended the process
         self.ended, self.why = "", ""
 
-    def places(self) -> list[int]:
-        """Return the steps to take: every cell, and the questions that have no answers yet; not what ended the process before."""
-        return [
-            place for place, step in enumerate(self.todo) if place not in self.culprits and (step[0] == "run" or place not in self.stopped)
+    def places(self, owner: str = "") -> list[int]:
+        """Return the steps to take: every cell, and the questions that have no answers yet; not what ended the process before.
+
+        With `owner`, the answers and questions of the other exercises are left out.
+        """
+        exercises = {step[4] for step in self.todo if step[0] == "ask"}
+        others = exercises - {owner} if owner else set()
+        left = [place for place, step in enumerate(self.todo) if place not in self.culprits and step[4] not in others]
+        return [place for place in left if self.todo[place][0] == "run" or place not in self.stopped]
+
+    def unasked(self) -> list[str]:
+        """Return the exercises with questions that have no answers yet."""
+        left = [
+            step[4] for place, step in enumerate(self.todo) if step[0] == "ask" and place not in self.stopped and place not in self.culprits
         ]
+        return list(dict.fromkeys(left))
 
     def take(self, places: Sequence[int], reply: Reply) -> bool:
-        """Take a reply into account; return whether it ended before its time and another try makes sense."""
+        """Take a reply into account; return whether it came to its end, or nothing can be done about that."""
         for step, site, kind, data in _well_formed(reply, "answered", int, int, str, bytes):
             if 0 <= step < len(places) and self.todo[places[step]][0] == "ask":
                 self.given[places[step]].append([site, kind, data])
         for step, name, text in _well_formed(reply, "ran", int, str, str):
             if 0 <= step < len(places):
                 self._ran(places[step], Failure(name, text) if name else None)
+        for place in set(places) - self.stopped.keys():
+            self.given.pop(place, None)  # answers of questions that did not come to their end are asked for again
         if not reply.ended:
-            return False
+            return True
         self.ended, self.why = reply.ended, reply.why
         begun = [step for (step,) in _well_formed(reply, "began", int) if 0 <= step < len(places)]
         if not begun:
-            return False
+            return True
         culprit = places[begun[-1]]
         self.culprits.add(culprit)
         self.failures[culprit] = Failure(ENDED[reply.ended], reply.why)
-        self.given.pop(culprit, None)
-        return any(self.todo[place][0] == "ask" for place in self.places())
+        return False
 
     def _ran(self, place: int, failure: Failure | None) -> None:
         if self.todo[place][0] == "run":

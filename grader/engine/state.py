@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 import sys
 import zlib
+from types import ModuleType
+
+_found: dict[str, ModuleType] = {}  # as they were when they were first needed, before any code of a student's
 
 
 def seed(identity: str) -> None:
     """Seed every generator that a chapter uses from a text, such as the id of a check."""
     number = zlib.crc32(identity.encode())
     random.seed(number)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(number)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(number)
+    if numpy := _module("numpy"):
+        numpy.random.seed(number)
+    if torch := _module("torch"):
+        torch.manual_seed(number)
 
 
 def after(check: str, site: int, count: int) -> str:
@@ -24,10 +27,9 @@ def after(check: str, site: int, count: int) -> str:
 
 def reset() -> None:
     """Put back what torch and numpy keep for the whole process, as it is when Python starts."""
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-    if "torch" in sys.modules:
-        torch = sys.modules["torch"]
+    if numpy := _module("numpy"):
+        numpy.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+    if torch := _module("torch"):
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
         torch.set_num_threads(1)
@@ -36,3 +38,10 @@ def reset() -> None:
         torch.set_grad_enabled(True)
         torch.autograd.set_detect_anomaly(False)
         torch.set_flush_denormal(False)
+
+
+def _module(name: str) -> ModuleType | None:
+    """Return a module that the chapter has imported."""
+    if name not in _found and name in sys.modules:
+        _found[name] = sys.modules[name]
+    return _found.get(name)
