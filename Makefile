@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab build check audit test portable grade demo feedback lock clean
+.PHONY: help setup sandbox lab build check audit test portable grade demo bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -46,6 +46,10 @@ grade: setup ## Grade what lies in gradebook/submitted
 
 demo: setup ## Make a class of students and grade it from end to end
 	$(GRADER) demo $(LESSON) $(ARGS)
+
+bench: setup ## Time the engine beside stock nbgrader; a quarter of an hour, on a quiet machine
+	$(INSIDE) python -m grader.bench.throughput $(ARGS)
+	$(INSIDE) python -m grader.bench.memory
 
 feedback: setup ## Write each student's feedback into gradebook/feedback
 	$(GRADER) feedback $(LESSON) $(ARGS)

@@ -65,7 +65,7 @@ def submissions(lesson: Lesson, released: NotebookNode) -> list[Submission]:
     check = first.tests[0].id
 
     def notebook(answers: dict[str, str], change: Callable[[NotebookNode], None] | None = None) -> str:
-        return dumps(_filled(released, answers, change))
+        return dumps(filled(released, answers, change))
 
     return [
         Submission("perfect", notebook(references), everything),
@@ -124,7 +124,8 @@ def _endless(exercise: Exercise) -> str:
     return exercise.answer.blank.replace(STUB[-1], "while True: pass")
 
 
-def _filled(released: NotebookNode, answers: dict[str, str], change: Callable[[NotebookNode], None] | None) -> NotebookNode:
+def filled(released: NotebookNode, answers: dict[str, str], change: Callable[[NotebookNode], None] | None = None) -> NotebookNode:
+    """Return a copy of a released notebook with answers by grade_id, changed by `change`."""
     made: NotebookNode = NotebookNode({**released, "cells": [NotebookNode(cell) for cell in released.cells]})
     for cell in made.cells:
         cell.source = answers.get(grade_id(cell), cell.source)
