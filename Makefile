@@ -15,11 +15,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab build check audit test portable grade demo bench feedback lock clean
+.PHONY: help setup sandbox lab build check audit test portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.installed $(LAB_SETTINGS) $(DATA)/.unpacked sandbox ## Make the environment in .venv and unpack the data, where that is not done
 
@@ -46,6 +46,9 @@ grade: setup ## Grade what lies in gradebook/submitted
 
 demo: setup ## Make a class of students and grade it from end to end
 	$(GRADER) demo $(LESSON) $(ARGS)
+
+test-faults: setup ## The long form of the tests that kill, fill and lock while grading runs
+	GRADER_FAULTS=20 $(INSIDE) python -m pytest grader/tests/test_faults.py
 
 bench: setup ## Time the engine beside stock nbgrader; a quarter of an hour, on a quiet machine
 	$(INSIDE) python -m grader.bench.throughput $(ARGS)

@@ -11,11 +11,14 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import dask
 import distributed
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from grader.engine.confine import Limits
@@ -69,29 +72,43 @@ class Fleet:
         return max(1, len(self._client.nthreads()))
 
     def grade(self, plan: Plan, tasks: Iterable[Task | Other]) -> Iterator[tuple[Task, Result] | Other]:
-        """Yield each task with its result, in the order of `tasks`, whatever the order in which they end; what is no task as it is."""
+        """Yield each task with its result, in the order of `tasks`, whatever the order in which they end; what is no task as it is.
+
+        Raises GraderError where the workers are lost.
+        """
         waiting: deque[tuple[Any, Any]] = deque()
         for task in tasks:
-            if len(waiting) >= AHEAD * self.workers:
+            with _telling_of_lost_workers():
+                full = len(waiting) >= AHEAD * self.workers
+            if full:
                 yield self._next(waiting)
-            if not isinstance(task, Task):
-                waiting.append((task, None))
-                continue
-            key = f"{plan.chapter}-{task.key}"
-            waiting.append((task, self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=key)))
+            waiting.append((task, self._submit(plan, task) if isinstance(task, Task) else None))
         while waiting:
             yield self._next(waiting)
+
+    def _submit(self, plan: Plan, task: Task) -> Any:
+        with _telling_of_lost_workers():
+            return self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=f"{plan.chapter}-{task.key}")
 
     @staticmethod
     def _next(waiting: deque[tuple[Any, Any]]) -> Any:
         task, future = waiting.popleft()
         if future is None:
             return task
-        try:
-            result: Result = future.result()
-        except KilledWorker:
-            result = Result("crashed", "every worker that graded it was killed")
-        return task, result
+        with _telling_of_lost_workers():
+            try:
+                return task, future.result()
+            except KilledWorker:
+                return task, Result("crashed", "every worker that graded it was killed")
+
+
+@contextmanager
+def _telling_of_lost_workers() -> Iterator[None]:
+    try:
+        yield
+    except (CancelledError, CommClosedError, OSError) as error:
+        remedy = "see to the scheduler; then run this again, it goes on where it stopped"
+        raise GraderError(f"the workers are lost: {type(error).__name__}: {error}\n    remedy: {remedy}") from error
 
 
 def _grade(plan: Plan, task: Task, data: Path, sandboxed: bool) -> Result:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.script import ScriptDirectory
+from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import GenerateAssignment
@@ -121,6 +122,22 @@ def _errors(path: Path) -> dict[str, str]:
 
 
 @contextmanager
+def alone(course: Course) -> Iterator[None]:
+    """Keep every other process of ours from writing marks; LedgerError where one is at it. A process that dies holds nothing up."""
+    course.gradebook.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(course.gradebook / "grading.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        remedy = "wait for it, or stop it; then run this again"
+        raise LedgerError(f"{course.gradebook}: another `make grade` is under way\n    remedy: {remedy}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def gradebook(course: Course) -> Iterator[Any]:
     """Open the gradebook; LedgerError where the database cannot be used."""
     try:
@@ -128,7 +145,8 @@ def gradebook(course: Course) -> Iterator[Any]:
             yield book
     except SQLAlchemyError as error:
         raise LedgerError(
-            f"{database(course)}: cannot be used: {error}\n    remedy: close other programs that use it; make it writable"
+            f"{database(course)}: cannot be used: {error}\n"
+            "    remedy: close other programs that use it, make it writable, make room on the disk; then run this again: nothing is lost"
         ) from error
 
 

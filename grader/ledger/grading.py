@@ -15,8 +15,9 @@ from grader.course import Chapter, Course
 from grader.engine.fleet import Fleet
 from grader.engine.grade import Failure, Result
 from grader.engine.plan import Seconds, Task, plan_of, task_of
+from grader.errors import LedgerError
 from grader.ledger import stock
-from grader.ledger.gradebook import prepare, template_of
+from grader.ledger.gradebook import alone, prepare, template_of
 from grader.ledger.record import Recorder, State
 from grader.ledger.results import Problem
 from grader.ledger.submissions import HandedIn, read, require, students
@@ -87,13 +88,18 @@ def grade(course: Course, chapters: list[Chapter], options: Options | None = Non
     """
     options = options or Options()
     require(course, chapters)
-    prepare(course, chapters)
-    if options.stock:
-        yield from _by_stock_nbgrader(course, chapters, options.seconds)
-        return
-    with Fleet(course.data, options.workers, options.scheduler, sandboxed=options.sandboxed) as fleet:
-        for chapter in chapters:
-            yield from _Run(course, chapter, options, fleet).results()
+    try:
+        with alone(course):
+            prepare(course, chapters)
+            if options.stock:
+                yield from _by_stock_nbgrader(course, chapters, options.seconds)
+                return
+            with Fleet(course.data, options.workers, options.scheduler, sandboxed=options.sandboxed) as fleet:
+                for chapter in chapters:
+                    yield from _Run(course, chapter, options, fleet).results()
+    except OSError as error:  # a full disk, a folder that may not be written
+        remedy = "mend this and run it again; what is graded stays, and it goes on there"
+        raise LedgerError(f"{course.gradebook}: cannot be written: {error}\n    remedy: {remedy}") from error
 
 
 def _by_stock_nbgrader(course: Course, chapters: list[Chapter], seconds: Seconds) -> Iterator[Graded]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.api import MissingEntry
+from nbgrader.api import InvalidEntry, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy.exc import OperationalError
 
+from grader import files
 from grader.course import Chapter, Course
-from grader.files import write_if_changed
 from grader.ledger.converters import course_config
 from grader.ledger.gradebook import autograded, gradebook, set_to_nothing
 from grader.ledger.preprocessors import error_output, mark_answers
 from grader.notebook import dumps
 from grader.template import grade_id
 
+PATIENCE = 60.0  # seconds for another program to let go of the database
 KEY = "grading"  # notebook metadata of a graded copy
 
 
@@ -73,7 +76,7 @@ class Recorder:
         set_to_nothing(self.book, self.course, self.chapter, student)
         self.book.db.expunge_all()
 
-    def marks(self, student: str, notebook: NotebookNode, state: State, passed: set[str], time: str) -> None:
+    def marks(self, student: str, notebook: NotebookNode, state: State, passed: set[str], handed_in: str) -> None:
         """Write the marks of a submission, then its graded copy; where this is interrupted, the next run grades it again."""
         notebook.metadata[KEY] = dataclasses.asdict(state)
         mark_answers(notebook, self.template)
@@ -83,14 +86,28 @@ class Recorder:
                 cell.execution_count = None
                 failure = state.failures.get(name or cell.id)
                 cell.outputs = [error_output(*failure)] if failure else []
-        self._write_marks(student, notebook, passed, time)
-        write_if_changed(autograded(self.course, self.chapter, student), dumps(notebook).encode())
+        self._write_marks(student, notebook, passed, handed_in)
+        files.write_if_changed(autograded(self.course, self.chapter, student), dumps(notebook).encode())
 
-    def _write_marks(self, student: str, notebook: NotebookNode, passed: set[str], time: str) -> None:
+    def _write_marks(self, student: str, notebook: NotebookNode, passed: set[str], handed_in: str) -> None:
+        """Write the marks; where another program, such as formgrader, has the database for itself, wait for it."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._try_to_write_marks(student, notebook, passed, handed_in)
+                return
+            except (OperationalError, InvalidEntry) as error:
+                self.book.db.rollback()
+                self.book.db.expunge_all()
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _try_to_write_marks(self, student: str, notebook: NotebookNode, passed: set[str], handed_in: str) -> None:
         book, name = self.book, self.chapter.name
         book.update_or_create_student(student)
         with book.db.no_autoflush:  # else SQLAlchemy warns of nbgrader's half-made submission
-            submission = book.update_or_create_submission(name, student, **({"timestamp": time} if time else {}))
+            submission = book.update_or_create_submission(name, student, **({"timestamp": handed_in} if handed_in else {}))
         sheet = book.find_submission_notebook(name, name, student)
         cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
         for grade in sheet.grades:

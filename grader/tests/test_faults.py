@@ -1,0 +1,217 @@
+"""Grading while things break: whatever it was, the gradebook ends as that of an undisturbed run.
+
+GRADER_FAULTS=20 makes the long form of those that try at random, as `make test-faults` does.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader import files, ledger
+from grader.course import Course
+from grader.errors import GraderError, LedgerError
+from grader.ledger import gradebook
+from grader.ledger.converters import database
+from grader.tests.test_ledger import ALL, LENGTH, RIGHT, SECOND, WRONG, grade, hand_in, marks
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="the sandbox needs bubblewrap")
+
+TIMES = int(os.environ.get("GRADER_FAULTS", "2"))
+STUDENTS = 10
+
+
+@pytest.fixture
+def handed_in(built: Course) -> Course:
+    """A class of ten: every other one has a wrong answer, and each takes a moment."""
+    (built.root / "data").mkdir(exist_ok=True)
+    for number in range(STUDENTS):
+        length = f"import time\ntime.sleep(0.3)\n{LENGTH if number % 2 else WRONG}"
+        hand_in(built, f"student{number}", RIGHT | {"length": length})
+    return built
+
+
+EXPECTED = {f"student{number}": ALL if number % 2 else SECOND for number in range(STUDENTS)}
+
+
+def everything(course: Course) -> dict[str, list[tuple[object, ...]]]:
+    """Return what the gradebook says, without ids that are drawn at random."""
+    with closing(sqlite3.connect(database(course))) as connection:
+        marks_given = connection.execute(
+            "SELECT submitted_assignment.student_id, base_cell.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade "
+            "FROM grade JOIN base_cell ON grade.cell_id = base_cell.id JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id "
+            "JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id ORDER BY 1, 2"
+        ).fetchall()
+        return {"marks": marks_given, "students": connection.execute("SELECT id FROM student ORDER BY 1").fetchall()}
+
+
+def command(course: Course, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "grader", "grade", *arguments],
+        cwd=course.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def left_over() -> list[psutil.Process]:
+    """Return warm processes that belong to nobody."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        if "grader.engine.warm" in " ".join(process.info["cmdline"] or []) and process.info["ppid"] == 1:
+            found.append(process)
+    return found
+
+
+def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in: Course) -> None:
+    draw = random.Random(5)
+    for _ in range(TIMES):
+        with command(handed_in) as running:
+            with_patience = draw.uniform(1.0, 7.0)
+            try:
+                running.wait(with_patience)
+            except subprocess.TimeoutExpired:
+                running.kill()
+    with command(handed_in) as running:
+        assert running.wait(120) == 0
+    disturbed = everything(handed_in)
+    shutil.rmtree(handed_in.gradebook / "autograded")
+    database(handed_in).unlink()
+    grade(handed_in)
+    assert disturbed == everything(handed_in)
+    assert marks(handed_in) == EXPECTED
+    deadline = time.monotonic() + 10
+    while left_over() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left_over() == []
+
+
+def test_stopped_by_ctrl_c_the_next_run_goes_on_where_it_stopped(handed_in: Course) -> None:
+    with command(handed_in, "--json") as running:
+        assert running.stdout
+        for line in running.stdout:
+            if b'"done": 3' in line:
+                running.send_signal(signal.SIGINT)
+                break
+        rest = running.stdout.read()
+        assert running.wait(60) == 130
+    assert b"Traceback" not in rest
+    outcomes = [graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())]
+    assert outcomes.count("up to date") >= 3
+    assert marks(handed_in) == EXPECTED
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and workers on this machine's loopback, as on many machines."""
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    port = 20_000 + os.getpid() % 20_000
+    address = f"tcp://127.0.0.1:{port}"
+    started = [
+        subprocess.Popen(
+            [*dask, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    ]
+    worker = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+        "--host",
+        "127.0.0.1",
+    ]
+    started += [subprocess.Popen(worker, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(workers)]
+    try:
+        yield address, started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_a_worker_of_a_cluster_that_is_killed_costs_nobody_a_mark(handed_in: Course) -> None:
+    with cluster(2) as (address, processes):
+        options = ledger.Options(scheduler=address)
+        for done, _ in enumerate(ledger.grade(handed_in, handed_in.chapters(), options), start=1):
+            if done == 2:
+                processes[-1].kill()
+    assert marks(handed_in) == EXPECTED
+
+
+def test_a_scheduler_that_is_killed_stops_the_run_with_words_and_the_next_goes_on(handed_in: Course) -> None:
+    with cluster(2) as (address, processes), pytest.raises(GraderError, match=r"remedy: .*run this again"):
+        for done, _ in enumerate(ledger.grade(handed_in, handed_in.chapters(), ledger.Options(scheduler=address)), start=1):
+            if done == 2:
+                processes[0].kill()
+    grade(handed_in)
+    assert marks(handed_in) == EXPECTED
+
+
+def test_two_at_once_are_told_apart(handed_in: Course) -> None:
+    with gradebook.alone(handed_in), pytest.raises(LedgerError, match="another `make grade` is under way"):
+        grade(handed_in)
+
+
+def test_a_gradebook_that_formgrader_has_for_itself_is_waited_for(handed_in: Course) -> None:
+    hand_in(handed_in, "student0", RIGHT)
+    gradebook.prepare(handed_in, handed_in.chapters())
+    connection = sqlite3.connect(database(handed_in), check_same_thread=False)
+    connection.execute("BEGIN EXCLUSIVE")
+    threading.Timer(12, connection.rollback).start()  # longer than sqlite itself waits
+    try:
+        handed = [graded.student for graded in ledger.grade(handed_in, handed_in.chapters())]
+    except LedgerError as error:  # it was locked before the first submission: told, and nothing is lost
+        assert "locked" in str(error)
+        time.sleep(12)
+        handed = [graded.student for graded in ledger.grade(handed_in, handed_in.chapters())]
+    connection.close()
+    assert len(handed) == STUDENTS
+    assert marks(handed_in) == EXPECTED | {"student0": ALL}
+
+
+def test_a_disk_that_is_full_stops_the_run_with_words_and_nothing_is_lost(handed_in: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def full(path: Path, content: bytes) -> bool:
+        written.append(path)
+        if len(written) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return honest(path, content)
+
+    honest = files.write_if_changed
+    monkeypatch.setattr(files, "write_if_changed", full)
+    with pytest.raises(LedgerError, match=r"No space left on device[^$]*remedy: .*goes on"):
+        grade(handed_in)
+    monkeypatch.setattr(files, "write_if_changed", honest)
+    outcomes = [graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())]
+    assert outcomes.count("up to date") == 3
+    assert marks(handed_in) == EXPECTED
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_marks_do_not_depend_on_the_number_of_workers(handed_in: Course, workers: int) -> None:
+    grade(handed_in, ledger.Options(workers=workers))
+    assert marks(handed_in) == EXPECTED
