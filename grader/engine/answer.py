@@ -1,8 +1,8 @@
 """Runs a student's cells and the questions of the checks, inside the sandbox; nothing here is trusted once a cell has run.
 
 A job is a list of steps `[kind, id, source, seconds, owner]` in the order of the notebook. `run` is a cell, run as JupyterLab
-would run it, by IPython, magics and all; `ask` is the questions of a check. The steps of one owner may take twice `seconds`
-together. What comes back, as it happens:
+would run it, by IPython, magics and all; `ask` is the questions of a check; `new` forgets every name but the setup cells'. The
+steps of one owner may take twice `seconds` together. What comes back, as it happens:
 
     ["began", step]                            the position of a step in the job
     ["ran", step, name, text]                  how a cell or a set of questions ended; without a name, well
@@ -56,6 +56,7 @@ class AnswerChapter:
             result = self.shell.run_cell(source, store_history=False)
             if not result.success:
                 raise RuntimeError(f"setup cell '{identity}' fails") from (result.error_before_exec or result.error_in_exec)
+        self.names = dict(self.module.__dict__)
 
     def work(self, pipe: Connection) -> None:
         """Take every step, whatever the ones before it did."""
@@ -65,6 +66,11 @@ class AnswerChapter:
         for step, (kind, identity, source, limit, owner) in enumerate(steps):
             seconds = max(LEAST_SECONDS, min(limit, 2 * limit - used[owner]))
             start = time.process_time()
+            if kind == "new":
+                self.module.__dict__.clear()
+                self.module.__dict__.update(self.names)
+                used.clear()
+                continue
             pipe.send_bytes(msgpack.packb(["began", step]))
             state.reset()
             state.seed(identity)

@@ -98,10 +98,11 @@ class ChapterGrader:
         Only for code that is trusted: what it does to the process, the next paper finds. A paper that ends the process is taken
         again alone, and so are the others.
         """
+        papers = [[["new", "", "", 0, ""], *paper] for paper in papers]
         answers = _Answers([step for paper in papers for step in paper])
         self._ask(answers)
         if answers.ended and len(papers) > 1:
-            return [result for paper in papers for result in self.ask([paper])]
+            return [result for paper in papers for result in self.ask([paper[1:]])]
         self._judge_all(answers)
         results, first = [], 0
         for paper in papers:
@@ -168,7 +169,7 @@ class _Answers:
         exercises = {step[4] for step in self.todo if step[0] == "ask"}
         others = exercises - {owner} if owner else set()
         left = [place for place, step in enumerate(self.todo) if place not in self.culprits and step[4] not in others]
-        return [place for place in left if self.todo[place][0] == "run" or place not in self.stopped]
+        return [place for place in left if self.todo[place][0] != "ask" or place not in self.stopped]
 
     def unasked(self) -> list[str]:
         """Return the exercises with questions that have no answers yet."""
