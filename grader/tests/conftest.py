@@ -6,9 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from grader.build import build
 from grader.course import CONFIG_NAME, Chapter, Course
+
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)  # the same examples on a busy machine
+settings.load_profile("steady")
 
 ROOT = Path(__file__).parents[2]
 TINY = "01_tiny"

@@ -76,10 +76,10 @@ def test_what_goes_in_comes_out(value: Any) -> None:
 @settings(max_examples=300)
 def test_no_bytes_make_the_decoder_do_anything_but_return_or_refuse(data: bytes) -> None:
     for read in (decode, decode_error):
-        start = time.perf_counter()
+        start = time.process_time()
         with suppress(EncodingError):
             read(data)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
 
 def _packs(value: Any) -> bool:
