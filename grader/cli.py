@@ -94,7 +94,12 @@ def check(lessons: Lessons = None) -> None:
 
 
 @app.command()
-def audit(lessons: Lessons = None) -> None:
+def audit(
+    lessons: Lessons = None,
+    split_mutants: Annotated[
+        bool, typer.Option(help="Have the engine judge the mutants too, not only right, wrong and blank answers.")
+    ] = True,
+) -> None:
     """Prove the checks: wrong answers caught, right ones accepted, mutants killed."""
     from grader.audit import audit as run
     from grader.audit_print import show
@@ -105,7 +110,7 @@ def audit(lessons: Lessons = None) -> None:
     failed = []
     for chapter in chapters:
         try:
-            report = run(chapter)
+            report = run(chapter, split_mutants=split_mutants)
         except GraderError as error:
             failed.append(chapter.name)
             console.print(str(error), style="red", markup=False)

@@ -89,7 +89,7 @@ def _about(chapters: list[Chapter], names: list[str]) -> list[Step]:
         Step("solutions", (nbval("--nbval", [chapter.instructor for chapter in chapters]),)),
         Step("notebooks", (nbval("--nbval-lax", [chapter.student for chapter in chapters]),)),
         plain_processor(chapters),
-        Step("audit", ((*GRADER, "audit", *names),)),
+        Step("audit", ((*GRADER, "audit", "--no-split-mutants", *names),)),
     ]
 
 

@@ -35,7 +35,7 @@ def test_every_chapter_that_is_found_is_proved(course: Course) -> None:
         assert "01_tiny" in steps[name]
         assert "02_other" in steps[name]
     assert steps["check"].endswith("grader check")  # no names: it then looks for stray notebooks too
-    assert steps["audit"].endswith("grader audit")
+    assert steps["audit"].endswith("grader audit --no-split-mutants")
     assert steps["demo"].endswith("grader demo")
     assert [step.name for step in about(course.chapters(["02"]))] == ["check", "solutions", "notebooks", "plain processor", "audit"]
     assert not any("01_tiny" in part for step in about(course.chapters(["02"])) for command in step.commands for part in command)
