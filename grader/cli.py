@@ -97,7 +97,7 @@ def check(lessons: Lessons = None) -> None:
 def audit(
     lessons: Lessons = None,
     split_mutants: Annotated[
-        bool, typer.Option(help="Have the engine judge the mutants too, not only right, wrong and blank answers.")
+        bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")
     ] = True,
 ) -> None:
     """Prove the checks: wrong answers caught, right ones accepted, mutants killed."""
