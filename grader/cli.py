@@ -96,9 +96,7 @@ def check(lessons: Lessons = None) -> None:
 @app.command()
 def audit(
     lessons: Lessons = None,
-    split_mutants: Annotated[
-        bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")
-    ] = True,
+    split_mutants: Annotated[bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")] = True,
 ) -> None:
     """Prove the checks: wrong answers caught, right ones accepted, mutants killed."""
     from grader.audit import audit as run
