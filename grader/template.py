@@ -120,8 +120,8 @@ def hidden_lines(template: NotebookNode) -> set[str]:
 
 def exercises(template: NotebookNode) -> dict[str, str]:
     """Map the grade_id of every cell that gives points to the exercise that it belongs to, in the order of the notebook."""
-    names = [grade_id(cell) for cell in template.cells if cell.cell_type == "code" and _is(cell, "solution")]
-    graded = [grade_id(cell) for cell in template.cells if _is(cell, "grade")]
+    names = [grade_id(cell) for cell in template.cells if cell.cell_type == "code" and is_a(cell, "solution")]
+    graded = [grade_id(cell) for cell in template.cells if is_a(cell, "grade")]
     return {name: owner_of(name, names) or name for name in graded}
 
 
@@ -140,7 +140,7 @@ class _Template:
     def of(cls, template: NotebookNode) -> _Template:
         known = cls(template.cells)
         for position, cell in enumerate(template.cells):
-            if _is(cell, "solution"):
+            if is_a(cell, "solution"):
                 known.answers[grade_id(cell)] = position
             elif grade_id(cell):
                 known.locked[grade_id(cell)] = position
@@ -213,7 +213,7 @@ def _notes(known: _Template, found: _Found) -> list[Note]:
     notes = []
     for name, position in sorted({**known.answers, **known.locked}.items(), key=lambda item: item[1]):
         answer, count = name in known.answers, found.count[name]
-        kind = "answer" if answer else "check" if _is(known.cells[position], "grade") else "setup"
+        kind = "answer" if answer else "check" if is_a(known.cells[position], "grade") else "setup"
         ours = "nothing to do: the course's own cell was graded"
         if count == 0:
             remedy = "it earns nothing; the student can copy the cell back from the released notebook" if answer else ours
@@ -227,7 +227,8 @@ def _notes(known: _Template, found: _Found) -> list[Note]:
     return notes
 
 
-def _is(cell: NotebookNode, key: str) -> bool:
+def is_a(cell: NotebookNode, key: str) -> bool:
+    """Tell whether nbgrader's metadata give the cell this mark: `solution`, `grade`, `locked`."""
     return bool(cell.metadata.get("nbgrader", {}).get(key, False))
 
 

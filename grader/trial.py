@@ -7,7 +7,6 @@ crash or eat memory, hence a process, a time limit and a memory limit for each.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import multiprocessing
 import os
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from grader.engine import state
+from grader.engine import plain, state
 from grader.environment import ONE_THREAD, limit_memory, silence
 from grader.errors import GraderError
 
@@ -142,18 +141,12 @@ def _serve(pipe: Connection, folder: Path, setup: tuple[Step, ...], jobs: int) -
         if outcome.status is not Status.PASSED:
             pipe.send(f"setup cell '{step.id}' fails: {outcome.message}")
             return
-    _warm_up()
+    state.warm_up()
     pipe.send(None)
     with contextlib.suppress(EOFError):
         while True:
             trials, timeout = pipe.recv()
             pipe.send(list(_run_all(trials, timeout, jobs, module.__dict__)))
-
-
-def _warm_up() -> None:
-    """Import what nearly every check needs, once instead of in every fork: the first `assert_close` takes half a second."""
-    if "torch" in sys.modules:
-        importlib.import_module("torch.testing").assert_close(0.0, 0.0)
 
 
 @dataclass
@@ -236,12 +229,5 @@ def _run(step: Step, namespace: dict[str, Any]) -> Outcome:
     try:
         exec(compile(step.source, f"<{step.id}>", "exec"), namespace)
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: a cell that raises has failed
-        return Outcome(Status.FAILED, f"{type(error).__name__}: {_text(error)}", time.perf_counter() - start)
+        return Outcome(Status.FAILED, f"{type(error).__name__}: {plain.text_of(error)}", time.perf_counter() - start)
     return Outcome(Status.PASSED, seconds=time.perf_counter() - start)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:2000]
-    except Exception:  # an exception whose __str__ fails is still a failure of its cell
-        return "(its text cannot be shown)"

@@ -9,6 +9,7 @@ of the runs, and where the engine's time goes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -28,6 +29,7 @@ from rich.table import Table
 from grader import ledger
 from grader.course import CONFIG_NAME, Chapter, Course
 from grader.demo import filled
+from grader.environment import ONE_THREAD
 from grader.ledger.submissions import submitted
 from grader.lesson import Lesson, read
 from grader.notebook import dumps, load
@@ -102,9 +104,7 @@ class _Stock:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return {**os.environ, **ONE_THREAD, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 class Own:

@@ -66,7 +66,7 @@ class JudgeChapter:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             record.require_plain()
         except BaseException as error:  # an assert that fails, or whatever the answer made of the check
-            return type(error).__name__, _text(error)
+            return type(error).__name__, plain.text_of(error, TEXT)
         return "", ""
 
 
@@ -102,10 +102,3 @@ class _Record:
 
 def _time_is_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (a signal handler)
     raise TimeoutError("the check itself did not end in time on this answer")
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:TEXT].encode(errors="replace").decode()
-    except Exception:
-        return "(its text cannot be shown)"

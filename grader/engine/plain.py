@@ -71,12 +71,16 @@ def encode(value: Any) -> bytes:
 def encode_error(error: BaseException) -> bytes:
     """Return an exception as bytes: the name of its type, that of its nearest built-in base, and its text."""
     base = next(kind for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind)
-    try:
-        text = str(error)[:2000]
-    except BaseException:  # a student's own __str__
-        text = "(its text cannot be shown)"
-    packed: bytes = msgpack.packb([type(error).__name__[:MAX_NAME], base.__name__, text.encode(errors="replace").decode()])
+    packed: bytes = msgpack.packb([type(error).__name__[:MAX_NAME], base.__name__, text_of(error)])
     return packed
+
+
+def text_of(error: BaseException, length: int = 2000) -> str:
+    """Return at most `length` characters of an exception's text, whatever its own `__str__` does."""
+    try:
+        return str(error)[:length].encode(errors="replace").decode()
+    except BaseException:  # a student's own __str__
+        return "(its text cannot be shown)"
 
 
 def decode(data: bytes) -> tuple[Any, list[str]]:

@@ -13,7 +13,7 @@ from grader import template as notebooks
 from grader.course import Chapter
 from grader.engine.split import SplitError, split
 from grader.errors import GraderError
-from grader.template import SKIP_TAG, blank, grade_id
+from grader.template import SKIP_TAG, blank, grade_id, is_a
 
 MAX_FILES = 16 * 2**20
 Step = list[Any]  # [kind, id, source, seconds, owner], as `grader.engine.answer` takes them
@@ -73,12 +73,12 @@ def plan_of(chapter: Chapter, template: NotebookNode, seconds: Seconds | None = 
     files = {place: path.read_bytes() for place, path in chapter.attachments.items()}
     if sum(map(len, files.values())) > MAX_FILES:
         raise GraderError(f"{chapter.source.parent}: its files have more than {MAX_FILES // 2**20} MiB\n    remedy: put them into data/")
-    solutions = {grade_id(cell): cell for cell in template.cells if cell.cell_type == "code" and _is(cell, "solution")}
+    solutions = {grade_id(cell): cell for cell in template.cells if cell.cell_type == "code" and is_a(cell, "solution")}
     setup = tuple((grade_id(cell), cell.source) for cell in template.cells if cell.cell_type == "code" and _is_setup(cell))
     owners = notebooks.exercises(template)
     checks, refused = {}, []
     for cell in template.cells:
-        if cell.cell_type != "code" or not _is(cell, "grade"):
+        if cell.cell_type != "code" or not is_a(cell, "grade"):
             continue
         name = grade_id(cell)
         try:
@@ -112,7 +112,7 @@ def task_of(plan: Plan, key: str, notebook: NotebookNode, checks: Collection[str
         name = grade_id(cell)
         if cell.cell_type != "code" or SKIP_TAG in cell.metadata.get("tags", []):
             continue
-        if _is(cell, "grade"):
+        if is_a(cell, "grade"):
             cells.append(("ask", name, ""))
         else:
             cells.append(("setup" if _is_setup(cell) else "run", name or cell.id, cell.source))
@@ -130,12 +130,8 @@ def steps(plan: Plan, task: Task, *, whole: bool) -> Iterator[Step]:
             yield ["run", name, source, plan.seconds.cell, name]
 
 
-def _is(cell: NotebookNode, key: str) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get(key, False))
-
-
 def _is_setup(cell: NotebookNode) -> bool:
-    return bool(grade_id(cell)) and not _is(cell, "solution") and not _is(cell, "grade")
+    return bool(grade_id(cell)) and not is_a(cell, "solution") and not is_a(cell, "grade")
 
 
 def _digest(*parts: str) -> str:

@@ -1,11 +1,10 @@
 """A process with a chapter's imports and setup cells done, from which every submission's process is forked.
 
 Started by `grader.engine.process` inside bubblewrap as `python -m grader.engine.warm FD`, where FD is a socket that keeps the
-borders of messages. It runs the course's own setup cells and no student's code. Messages are
-MessagePack:
+borders of messages. It runs the course's own setup cells and no student's code. Messages are MessagePack:
 
     to it    ["begin", job number] and with it a descriptor, the job's own socket;  ["kill", job number]
-    from it  ["ready", notes…] or ["failed", text], once;  ["ended", exit status, reason]
+    from it  ["ready"] or ["failed", text], once;  ["ended", exit status, reason]
 
 A forked process closes the socket of commands before anything else. One job runs at a time.
 """
@@ -20,7 +19,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -105,7 +103,7 @@ def _prepare(commands: socket.socket) -> _Work:
         else:
             from grader.engine.judge import JudgeChapter as Role  # type: ignore[assignment]
         chapter: Chapter = Role([tuple(cell) for cell in setup])
-        _warm_up()
+        state.warm_up()
     except BaseException as error:  # setup cells are the course's own: whatever goes wrong, a person must mend it
         _send(commands, ["failed", f"{type(error).__name__}: {error}"[:2000]])
         os._exit(1)
@@ -121,19 +119,6 @@ def _lay_out(files: list[tuple[str, bytes]]) -> None:
     for place, content in files:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         Path(place).write_bytes(content)
-
-
-def _warm_up() -> None:
-    """Import what nearly every check needs, once instead of in every fork: the first `assert_close` takes half a second."""
-    state.reset()
-    state.seed("warm")
-    if "torch" in sys.modules:
-        import torch.testing
-
-        torch.testing.assert_close(torch.zeros(2), torch.zeros(2))
-        torch.ones(1, requires_grad=True).sum().backward()
-        with suppress(AssertionError):
-            torch.testing.assert_close(torch.zeros(2), torch.ones(2))
 
 
 def _begin(number: int, descriptor: int, work: _Work, commands: socket.socket) -> _Job:

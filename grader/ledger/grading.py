@@ -122,6 +122,7 @@ class _Waiting:
     handed_in: HandedIn
     notebook: NotebookNode
     notes: tuple[Note, ...]
+    digest: str  # of what was handed in
     before: State | None  # what is kept of the marks
 
 
@@ -163,8 +164,7 @@ class _Run:
         partly = self.options.changed and same and not self.options.force
         rebuilt = rebuild(self.template, cells)
         notes = (*rebuilt.notes, *handed_in.notes)
-        self.waiting[student] = _Waiting(handed_in, rebuilt.notebook, notes, before if partly else None)
-        self.waiting[student].notebook.metadata["submission"] = digest
+        self.waiting[student] = _Waiting(handed_in, rebuilt.notebook, notes, digest, before if partly else None)
         return task_of(self.plan, student, rebuilt.notebook, stale if partly else None)
 
     def _record(self, task: Task, result: Result) -> Graded:
@@ -174,7 +174,7 @@ class _Run:
             result.failures |= {name: Failure(*entry.before.failures[name]) for name in kept}
             result.passed |= self.plan.checks.keys() - set(task.checks) - kept
         state = State(
-            submission=entry.notebook.metadata.pop("submission"),
+            submission=entry.digest,
             checks=self.fingerprints,
             outcome=result.outcome,
             why=result.why,

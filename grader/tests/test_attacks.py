@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,8 +142,6 @@ def grader(course: Course, template: NotebookNode) -> Iterator[ChapterGrader]:
 def port() -> Iterator[int]:
     """A server of this machine's own, which nobody inside may reach."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        threading.Thread(target=lambda: None, daemon=True).start()
         yield server.getsockname()[1]
 
 
