@@ -51,15 +51,15 @@ def differences(chapter: Chapter, lesson: Lesson, results: Sequence[Result], job
 
 
 class _Paper:
-    """An answer with the checks that it reached when they were run whole; of a trial with other exercises, that exercise's alone."""
+    """An answer with the checks that it reached when they were run whole."""
+
+    steps: list[Step]
+    checks: list[str]
 
     def __init__(self, plan: Plan, whole: Result) -> None:
         self.whole, self.steps, self.checks = whole, [], []
-        only = whole.trial.about
         for step in whole.trial.steps:
             check = plan.checks.get(step.id)
-            if only and only != (check.exercise if check else step.id):
-                continue
             status = whole.outcomes[step.id].status
             if status is Status.SKIPPED:
                 break
@@ -69,9 +69,6 @@ class _Paper:
                 self.checks.append(step.id)
             if status in (Status.TIMEOUT, Status.CRASHED):
                 break
-
-    steps: list[Step]
-    checks: list[str]
 
     def compare(self, split: Split) -> Iterator[str]:
         """Yield a line for every check that ended otherwise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from grader.agreement import differences
@@ -101,6 +102,21 @@ def _exercise_faults(exercise: ExerciseReport) -> Iterator[str]:
         yield f'survives="{exercise.id}" lists `{statement}`, which is no surviving mutant: delete the line'
 
 
+def audits(chapters: Sequence[Chapter], *, split_mutants: bool = True) -> Iterator[Report | GraderError]:
+    """Audit a chapter for each core at a time, a single one with all cores; yield the reports, or the errors, in their order."""
+    cores = os.cpu_count() or 1
+    at_once = max(1, min(cores, len(chapters)))
+
+    def one(chapter: Chapter) -> Report | GraderError:
+        try:
+            return audit(chapter, cores // at_once, split_mutants=split_mutants)
+        except GraderError as error:
+            return error
+
+    with ThreadPoolExecutor(at_once) as pool:
+        yield from pool.map(one, chapters)
+
+
 def audit(chapter: Chapter, jobs: int | None = None, *, split_mutants: bool = True) -> Report:
     """Run the whole proof of `chapter`: every answer whole, in processes forked from one that has its setup cells done, and by the engine.
 
@@ -133,15 +149,16 @@ class _Proof:
         self.tests = [test.id for exercise in lesson.exercises for test in exercise.tests]
         self.results: list[Result] = []
         blanks = {exercise.id: exercise.answer.blank for exercise in lesson.exercises}
-        self.reference, self.blank = self._run([_all_answers(lesson, {}), _all_answers(lesson, blanks, "blank")], TRIAL_TIMEOUT)
+        self.reference, self.blank = self._run([_everything(lesson, {}), _everything(lesson, blanks, "blank")], TRIAL_TIMEOUT)
 
     def exercise(self, exercise: Exercise) -> ExerciseReport:
         """Try an exercise's wrong and right answers and its mutants."""
         own = [test.id for test in exercise.tests]
         variants = [*exercise.wrongs, *exercise.rights]
-        trials = [_all_answers(self.lesson, {exercise.id: cell.source}, cell.id, exercise.id) for cell in variants]
+        trials = [_one_answer(exercise, cell.source, cell.id) for cell in variants]
         alone, *results = self._run([_one_answer(exercise, exercise.answer.source, f"{exercise.id} alone"), *trials], TRIAL_TIMEOUT)
-        wrongs, rights = results[: len(exercise.wrongs)], results[len(exercise.wrongs) :]
+        lost = {cell.id: result.lost(own) for cell, result in zip(variants, results, strict=True)}
+        disturbed = self._disturbed(exercise, variants)
         found = mutants(exercise.answer.source)
         seconds = sum(self.reference.outcomes[test].seconds for test in own)
         trials = [_one_answer(exercise, mutant.source, mutant.statement, first_failure=True) for mutant in found]
@@ -150,8 +167,8 @@ class _Proof:
         return ExerciseReport(
             id=exercise.id,
             points=exercise.points,
-            wrongs=tuple(_wrong_report(cell, result, own, self.tests) for cell, result in zip(exercise.wrongs, wrongs, strict=True)),
-            rights={cell.id: result.lost(self.tests) for cell, result in zip(exercise.rights, rights, strict=True)},
+            wrongs=tuple(_wrong_report(cell, lost[cell.id], disturbed.get(cell.id, ())) for cell in exercise.wrongs),
+            rights={cell.id: (*lost[cell.id], *disturbed.get(cell.id, ())) for cell in exercise.rights},
             alone=alone.lost(own),
             mutants=len(found),
             unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
@@ -159,26 +176,40 @@ class _Proof:
             stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
         )
 
+    def _disturbed(self, exercise: Exercise, variants: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+        """Return what each variant costs other exercises' checks; all are tried together first, as hardly ever one costs anything."""
+        others = [test.id for other in self.lesson.exercises if other is not exercise for test in other.tests]
+        (together,) = self.workshop.run([_before_the_others(self.lesson, exercise, variants)], TRIAL_TIMEOUT)
+        if not together.lost(others):
+            return {}
+        results = self.workshop.run([_before_the_others(self.lesson, exercise, [cell]) for cell in variants], TRIAL_TIMEOUT)
+        return {cell.id: result.lost(others) for cell, result in zip(variants, results, strict=True)}
+
     def _run(self, trials: Sequence[Trial], timeout: float) -> list[Result]:
         results = self.workshop.run(trials, timeout)
         self.results += results
         return results
 
 
-def _wrong_report(cell: Cell, result: Result, own: list[str], tests: list[str]) -> WrongReport:
-    caught = result.lost(own)
-    missed = tuple(check for check in cell.fails if check not in caught)
-    return WrongReport(cell.id, caught, missed, tuple(check for check in result.lost(tests) if check not in own))
+def _wrong_report(cell: Cell, caught: tuple[str, ...], disturbed: tuple[str, ...]) -> WrongReport:
+    return WrongReport(cell.id, caught, tuple(check for check in cell.fails if check not in caught), disturbed)
 
 
 def _step(cell: Cell) -> Step:
     return Step(cell.id, cell.source)
 
 
-def _all_answers(lesson: Lesson, replaced: dict[str, str], label: str = "reference", about: str = "") -> Trial:
+def _everything(lesson: Lesson, replaced: dict[str, str], label: str = "reference") -> Trial:
     """Every answer and check of the lesson in order, some answers replaced."""
     cells = lesson.with_role(Role.EXERCISE, Role.CHECK, Role.HIDDEN)
-    return Trial(label, tuple(Step(cell.id, replaced.get(cell.id, cell.source)) for cell in cells), about=about)
+    return Trial(label, tuple(Step(cell.id, replaced.get(cell.id, cell.source)) for cell in cells))
+
+
+def _before_the_others(lesson: Lesson, exercise: Exercise, variants: Sequence[Cell]) -> Trial:
+    """Variants of one answer, each with its checks, and then all other answers with theirs."""
+    own = [step for cell in variants for step in (Step(exercise.id, cell.source), *map(_step, exercise.tests))]
+    others = [cell for other in lesson.exercises if other is not exercise for cell in (other.answer, *other.tests)]
+    return Trial(f"variants of {exercise.id}", (*own, *map(_step, others)))
 
 
 def _one_answer(exercise: Exercise, source: str, label: str, *, first_failure: bool = False) -> Trial:

@@ -99,19 +99,17 @@ def audit(
     split_mutants: Annotated[bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")] = True,
 ) -> None:
     """Prove the checks: wrong answers caught, right ones accepted, mutants killed."""
-    from grader.audit import audit as run
+    from grader.audit import audits
     from grader.audit_print import show
     from grader.lesson import read
 
     start = time.perf_counter()
     _, chapters = select(lessons)
     failed = []
-    for chapter in chapters:
-        try:
-            report = run(chapter, split_mutants=split_mutants)
-        except GraderError as error:
+    for chapter, report in zip(chapters, audits(chapters, split_mutants=split_mutants), strict=True):
+        if isinstance(report, GraderError):
             failed.append(chapter.name)
-            console.print(str(error), style="red", markup=False)
+            console.print(str(report), style="red", markup=False)
             continue
         show(report, read(chapter.source), console)
         if any(True for _ in report.faults()):

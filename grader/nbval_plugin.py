@@ -1,21 +1,29 @@
-"""What nbval lacks: a dead kernel is noticed at once, and every cell ends; loaded with `pytest -p grader.nbval_plugin`.
+"""What nbval lacks, loaded with `pytest -p grader.nbval_plugin`: it notices a dead kernel at once, and ends every cell.
 
 nbval waits for the answer of a dead kernel until the cell's timeout, and for ever for a cell that goes on printing after
 it was interrupted. Here the kernel is looked at while it is waited for, and a cell has one deadline for all that it sends.
+
+Students' notebooks hold no outputs. With `--instructors` the same cell of the instructor's notebook lends its own.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
 import nbval.plugin
 import pytest
+from nbformat import NotebookNode
 from nbval.kernel import RunningKernel
-from nbval.plugin import IPyNbFile
+from nbval.plugin import IPyNbCell, IPyNbFile, find_metadata_tags
+
+from grader.course import Course
+from grader.notebook import load
+from grader.template import is_a
 
 LOOK = 0.5  # seconds between two looks at a silent kernel
 PICTURES = ("image/svg+xml", "image/gif")  # beside PNG and JPEG, which nbval leaves out itself; committed notebooks store none
@@ -53,6 +61,11 @@ class WatchedKernel(RunningKernel):  # type: ignore[misc]  # nbval has no types
         raise Empty
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--instructors`."""
+    parser.addoption("--instructors", action="store_true", help="Compare students' notebooks with the outputs of the instructors'.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let nbval start watched kernels."""
     nbval.plugin.RunningKernel = partial(WatchedKernel, cell_timeout=config.option.nbval_cell_timeout)
@@ -62,6 +75,23 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Let nbval compare no pictures."""
     if isinstance(collector, IPyNbFile):
         collector.skip_compare = (*collector.skip_compare, *PICTURES)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let nbval compare the cells of a student's notebook, but for answers and checks, with what the instructor's hold."""
+    if config.option.instructors:
+        for item in items:
+            if isinstance(item, IPyNbCell) and not is_a(item.cell, "grade") and not is_a(item.cell, "solution"):
+                same = _instructors(item.path)[item.cell.id]
+                item.cell.update(outputs=same.outputs, execution_count=same.execution_count)
+                item.options["check"] = dict(find_metadata_tags(same.metadata)).get("check", True)
+
+
+@cache
+def _instructors(student: Path) -> dict[str, NotebookNode]:
+    """Return the cells of the instructor's notebook by id."""
+    (chapter,) = Course.find(student.parent).chapters([student.stem])
+    return {cell.id: cell for cell in load(chapter.instructor).cells}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,6 +23,7 @@ from grader.environment import ONE_THREAD
 from grader.execute import CELL_TIMEOUT
 
 STEP_TIMEOUT, CHAPTER_TIMEOUT = 600, 240  # seconds for a step, and more for each chapter that it looks at
+PLAIN_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default"}  # torch without vector instructions
 PYTHON = (sys.executable, "-m")
 GRADER = (*PYTHON, "grader")
 TWO_AT_A_TIME = ("-n", "2", "--dist", "loadscope")  # another --dist would tear a notebook's cells apart
@@ -87,9 +88,8 @@ def _about(chapters: list[Chapter], names: list[str]) -> list[Step]:
     return [
         Step("check", ((*GRADER, "check", *names),)),
         Step("solutions", (nbval("--nbval", [chapter.instructor for chapter in chapters]),)),
-        Step("notebooks", (nbval("--nbval-lax", [chapter.student for chapter in chapters]),)),
-        plain_processor(chapters),
-        Step("audit", ((*GRADER, "audit", "--no-split-mutants", *names),)),
+        students(chapters),
+        Step("audit", ((*GRADER, "audit", "--no-split-mutants", *names),), PLAIN_PROCESSOR),
     ]
 
 
@@ -97,15 +97,19 @@ def elsewhere(chapters: list[Chapter]) -> list[Step]:
     """Return steps that run the instructor notebooks as on other machines: without vector instructions, and with two threads."""
     notebooks = [chapter.instructor for chapter in chapters]
     return [
-        plain_processor(chapters),
+        Step("plain processor", (nbval("--nbval", notebooks),), PLAIN_PROCESSOR),
         Step("two threads", (nbval("--nbval", notebooks, spread=()),), dict.fromkeys(ONE_THREAD, "2")),
     ]
 
 
-def plain_processor(chapters: list[Chapter]) -> Step:
-    """Return the step that runs the instructor notebooks without vector instructions."""
-    notebooks = [chapter.instructor for chapter in chapters]
-    return Step("plain processor", (nbval("--nbval", notebooks),), {"ATEN_CPU_CAPABILITY": "default"})
+def students(chapters: list[Chapter]) -> Step:
+    """Return the step that runs the students' notebooks, and compares what they print with the instructors'.
+
+    It runs without vector instructions, as the audit does: so what is printed, and what the checks decide, is proved on two kinds of
+    processor, and no notebook runs twice in the same way.
+    """
+    command = nbval("--nbval-lax", [chapter.student for chapter in chapters])
+    return Step("notebooks", ((*command, "--instructors"),), PLAIN_PROCESSOR)
 
 
 def nbval(mode: str, notebooks: list[Path], spread: tuple[str, ...] = TWO_AT_A_TIME) -> tuple[str, ...]:

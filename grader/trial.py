@@ -47,15 +47,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Trial:
-    """Cells to run in order on top of the setup cells; with `first_failure`, a failing step ends the trial.
-
-    `about` names the one exercise whose answer is tried, where the other answers are the reference's.
-    """
+    """Cells to run in order on top of the setup cells; with `first_failure`, a failing step ends the trial."""
 
     label: str
     steps: tuple[Step, ...]
     first_failure: bool = False
-    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of each step of a trial, by id."""
+    """The outcome of each step of a trial, by id; of steps with one id, the last's."""
 
     trial: Trial
     outcomes: dict[str, Outcome]

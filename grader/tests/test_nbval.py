@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from grader.course import Course
 from grader.notebook import KERNELSPEC
-from grader.proof import Outcome, Status, Step, nbval, run
+from grader.proof import Outcome, Status, Step, nbval, run, students
 from grader.tests.conftest import edit
 
 SECONDS = 120.0
@@ -40,6 +40,8 @@ PLANTED: dict[str, tuple[str, list[NotebookNode]]] = {
     "stderr": ("import sys\nprint(1)\nprint('old', file=sys.stderr)", [new_output("stream", text="1\n")]),
     "raises": ("1 / 0", []),
     "result": ("2", [new_output("execute_result", data={"text/plain": "1"}, execution_count=1)]),
+}
+ENDLESS: dict[str, tuple[str, list[NotebookNode]]] = {
     "hangs": ("while True:\n    pass", []),
     "endless": ("while True:\n    try:\n        while True:\n            pass\n    except KeyboardInterrupt:\n        print('no')", []),
 }
@@ -51,14 +53,21 @@ SOUND: dict[str, tuple[str, list[NotebookNode]]] = {
 }
 
 
-def test_the_strict_run_turns_red_on_every_planted_fault_and_on_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_strict_run_turns_red_on_every_planted_fault_and_on_nothing_else(tmp_path: Path) -> None:
     for name, cell in (PLANTED | SOUND).items():
         write(tmp_path / f"{name}.ipynb", cell)
-    monkeypatch.setattr("grader.proof.CELL_TIMEOUT", 2)
     outcome = run(Step("strict", (nbval("--nbval", sorted(tmp_path.glob("*.ipynb"))),)), tmp_path, SECONDS)
     assert outcome.status is Status.FAILED
     assert {name for name in PLANTED | SOUND if verdict(outcome, name)} == set(PLANTED)
     assert f"{len(PLANTED)} failed, {len(SOUND)} passed" in outcome.last_line
+
+
+def test_a_cell_without_an_end_is_ended_and_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, cell in ENDLESS.items():
+        write(tmp_path / f"{name}.ipynb", cell)
+    monkeypatch.setattr("grader.proof.CELL_TIMEOUT", 2)
+    outcome = run(Step("strict", (nbval("--nbval", sorted(tmp_path.glob("*.ipynb"))),)), tmp_path, SECONDS)
+    assert {name for name in ENDLESS if verdict(outcome, name)} == set(ENDLESS)
 
 
 def test_a_dead_kernel_is_noticed_long_before_the_cell_timeout(tmp_path: Path) -> None:
@@ -84,3 +93,13 @@ def test_the_blank_notebook_runs_and_a_failing_lesson_cell_is_seen(built: Course
     assert run(loosely, built.root, SECONDS).passed
     edit(chapter.student, "print(math.hypot(6.0, 8.0))", "print(math.hypot(length(6.0, 8.0), 0))")
     assert "NotImplementedError" in run(loosely, built.root, SECONDS).output
+
+
+def test_what_the_blank_notebook_prints_is_what_the_instructors_does(built: Course) -> None:
+    (chapter,) = built.chapters()
+    step = students([chapter])
+    assert run(step, built.root, SECONDS).passed
+    edit(chapter.instructor, '"10.0\\n"', '"10.5\\n"')
+    outcome = run(step, built.root, SECONDS)
+    assert "Cell outputs differ" in outcome.output
+    assert "1 failed" in outcome.last_line
