@@ -32,9 +32,9 @@ def prepare(course: Course, chapters: list[Chapter]) -> None:
     Raises LedgerError where the gradebook is not one of this nbgrader, or a chapter is not built.
     """
     course.gradebook.mkdir(parents=True, exist_ok=True)
+    if not database(course).exists():
+        _make(course)
     _require_schema(database(course))
-    with gradebook(course):
-        pass  # opening makes it
     for chapter in chapters:
         config = course_config(course)
         config.CourseDirectory.assignment_id = chapter.name
@@ -44,6 +44,20 @@ def prepare(course: Course, chapters: list[Chapter]) -> None:
             config.CourseDirectory.release_directory = folder
             if refused := convert(GenerateAssignment, config):
                 raise LedgerError(f"{chapter.instructor}: nbgrader refused it: {refused}\n    remedy: run `make build` and `make check`")
+
+
+def _make(course: Course) -> None:
+    """Make an empty gradebook, beside its place and then renamed: killed while it is made, it would be no gradebook."""
+    begun = beginning(course)
+    begun.unlink(missing_ok=True)
+    with Gradebook(f"sqlite:///{begun}", course_config(course).CourseDirectory.course_id):
+        pass  # opening makes it
+    begun.replace(database(course))
+
+
+def beginning(course: Course) -> Path:
+    """Return the file that becomes the gradebook's database."""
+    return database(course).with_suffix(".db.new")
 
 
 def template_of(chapter: Chapter) -> NotebookNode:
@@ -154,8 +168,8 @@ def _require_schema(path: Path) -> None:
     """Raise LedgerError where `path` is there but is not a gradebook of this nbgrader, which would add tables to it without a word."""
     if not path.exists():
         return
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    try:  # to be read only, but with the right to write: what a killed run left must be rolled back
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         raise LedgerError(

@@ -27,6 +27,7 @@ from grader.course import Course
 from grader.errors import GraderError, LedgerError
 from grader.ledger import gradebook
 from grader.ledger.converters import database
+from grader.ledger.gradebook import beginning
 from grader.tests.test_ledger import ALL, LENGTH, RIGHT, SECOND, WRONG, grade, hand_in, marks
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="the sandbox needs bubblewrap")
@@ -88,7 +89,9 @@ def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in
             except subprocess.TimeoutExpired:
                 running.kill()
     with command(handed_in) as running:
-        assert running.wait(120) == 0
+        assert running.stdout
+        printed = running.stdout.read().decode()
+        assert running.wait(120) == 0, printed
     disturbed = everything(handed_in)
     shutil.rmtree(handed_in.gradebook / "autograded")
     database(handed_in).unlink()
@@ -99,6 +102,16 @@ def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in
     while left_over() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left_over() == []
+
+
+def test_killed_while_the_gradebook_is_made_the_next_run_makes_it(handed_in: Course) -> None:
+    with command(handed_in) as running:
+        while not beginning(handed_in).exists():
+            assert running.poll() is None
+        running.kill()
+    assert not database(handed_in).exists()
+    grade(handed_in)
+    assert marks(handed_in) == EXPECTED
 
 
 def test_stopped_by_ctrl_c_the_next_run_goes_on_where_it_stopped(handed_in: Course) -> None:
