@@ -173,7 +173,7 @@ def grade(
     changed: Annotated[bool, typer.Option("--changed", help="Of what was graded before, only the checks that have changed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Everything, also what is up to date.")] = False,
     unsafe_no_sandbox: Annotated[bool, typer.Option("--unsafe-no-sandbox", help="Run students' code with your rights.")] = False,
-    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader without a sandbox.")] = Engine.OWN,
+    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader.")] = Engine.OWN,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every submission, and one at the end.")] = False,
     check_seconds: Annotated[float, typer.Option(help="What a check may take.")] = 10.0,
     cell_seconds: Annotated[float, typer.Option(help="What any other cell may take.")] = 60.0,
@@ -188,7 +188,7 @@ def grade(
     from grader.report import show_problems, show_sheets, write_csv
 
     course, chapters = select(lessons)
-    if unsafe_no_sandbox or engine is Engine.NBGRADER:
+    if unsafe_no_sandbox:
         console.print(UNSAFE, style="bold red", markup=False)
     seconds = ledger.Seconds(check_seconds, cell_seconds)
     options = ledger.Options(workers, scheduler, not unsafe_no_sandbox, force, changed, seconds, engine is Engine.NBGRADER)
@@ -232,7 +232,7 @@ def feedback(lessons: Lessons = None) -> None:
 def demo(
     lessons: Lessons = None,
     folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,
-    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader without a sandbox.")] = Engine.OWN,
+    engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader.")] = Engine.OWN,
     check_seconds: Annotated[float, typer.Option(help="What a check may take: the endless loop takes it.")] = 4.0,
 ) -> None:
     """Grade a class of 12 for each chapter, made from the lessons' own answers, and prove every mark; touches no other gradebook."""

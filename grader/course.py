@@ -36,10 +36,7 @@ class Chapter:
     @property
     def attachments(self) -> dict[str, Path]:
         """What else lies in the chapter's folder, for its cells to read: relative path → file."""
-        folder = self.source.parent
-        found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".py", ".pyc", ".ipynb"))
-        places = {path.relative_to(folder): path for path in found}
-        return {place.as_posix(): path for place, path in places.items() if ".ipynb_checkpoints" not in place.parts}
+        return attachments(self.source.parent)
 
     @property
     def files(self) -> tuple[Path, Path, Path]:
@@ -101,3 +98,10 @@ class Course:
                 raise GraderError(f"no chapter '{wanted}' in {self.root / 'solutions'}\n    remedy: choose one of: {known}")
             chosen += matches
         return sorted(set(chosen), key=lambda chapter: chapter.name)
+
+
+def attachments(folder: Path) -> dict[str, Path]:
+    """Return the files of a chapter's folder that are neither notebooks nor Python: relative path → file."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in (".py", ".pyc", ".ipynb"))
+    places = {path.relative_to(folder): path for path in found}
+    return {place.as_posix(): path for place, path in places.items() if ".ipynb_checkpoints" not in place.parts}

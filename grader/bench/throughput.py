@@ -1,6 +1,7 @@
 """How long a submission takes: the engine beside stock nbgrader, on the same submissions, in one run.
 
     python -m grader.bench.throughput --chapter 01 --runs 5
+    python -m grader.bench.throughput --chapter 16 --runs 5 --stock-class 1 --no-failing    # a chapter of long demonstrations
 
 Stock is `nbgrader autograde` with nbgrader's own defaults, as its documentation sets it up. Both start cold and are timed whole;
 a submission's time is the time of a class less that of starting, measured by a class of one. Printed are the median and the range
@@ -29,11 +30,24 @@ from rich.table import Table
 from grader import ledger
 from grader.course import CONFIG_NAME, Chapter, Course
 from grader.demo import filled
+from grader.engine.grade import ChapterGrader
+from grader.engine.plan import plan_of, steps, task_of
+from grader.engine.process import WarmProcess
 from grader.environment import ONE_THREAD
 from grader.ledger.submissions import submitted
 from grader.lesson import Lesson, read
 from grader.notebook import dumps, load
+from grader.template import rebuild
 
+TRIES = 20
+PARTS = (
+    "fork, namespaces, limits, and their end, for the answers",
+    "cells",
+    "questions",
+    "fork, namespaces, limits, and their end, for the judge",
+    "judging",
+    "reading, rebuilding, handing to a worker, gradebook",
+)
 STOCK_CONFIG = 'c = get_config()\nc.CourseDirectory.course_id = "bench"\nc.Execute.timeout = 600\n'
 
 
@@ -42,8 +56,9 @@ def main(
     runs: Annotated[int, typer.Option(help="How often each is measured.")] = 5,
     engine_class: Annotated[int, typer.Option(help="Submissions that the engine grades in a run.")] = 60,
     stock_class: Annotated[int, typer.Option(help="Submissions that stock nbgrader grades in a run.")] = 2,
+    failing: Annotated[bool, typer.Option(help="Also a class that has every exercise wrong.")] = True,
 ) -> None:
-    """Print the table."""
+    """Print both tables."""
     course = Course.find()
     (found,) = course.chapters([chapter])
     lesson = read(found.source)
@@ -51,7 +66,7 @@ def main(
         stock = _Stock(Path(folder) / "stock", found)
         own = Own(Path(folder) / "own", course, found)
         rows = {}
-        for what, wrong in (("passing", False), ("failing", True)):
+        for what, wrong in (("passing", False), ("failing", True))[: 1 + failing]:
             answers = answers_of(lesson, wrong=wrong)
             hand_in = partial(stock.hand_in, answers)
             rows[f"stock nbgrader, {what}"] = [marginal(hand_in, stock.grade, stock_class, 1) for _ in range(runs)]
@@ -59,7 +74,9 @@ def main(
                 hand_in, grade = partial(own.hand_in, answers), partial(own.grade, workers)
                 times = [marginal(hand_in, grade, engine_class, 2 * workers) for _ in range(runs)]
                 rows[f"engine, {what}, {workers} worker{'s' * (workers > 1)}"] = times
-    _show(f"{found.name}: seconds a submission", rows)
+        _show(f"{found.name}: seconds a submission", rows)
+        own.hand_in(answers_of(lesson, wrong=False), 1)
+        _show_parts(own.parts(statistics.median(rows["engine, passing, 1 worker"])))
 
 
 def answers_of(lesson: Lesson, *, wrong: bool) -> dict[str, str]:
@@ -132,6 +149,32 @@ class Own:
         if set(outcomes) != {"graded"}:
             raise SystemExit(f"not all were graded: {outcomes}")
 
+    def parts(self, whole: float) -> dict[str, list[float]]:
+        """Return where the time goes that one worker takes for the submission handed in, of `whole` seconds: name → seconds of each try."""
+        template = load(self.chapter.instructor)
+        plan = plan_of(self.chapter, template)
+        submission = load(submitted(self.course, self.chapter, "student0000"))
+        task = task_of(plan, "student0000", rebuild(template, submission).notebook)
+        everything = list(steps(plan, task, whole=False))
+        cells = [step for step in everything if step[0] == "run"]
+        made: dict[str, list[float]] = {name: [] for name in PARTS}
+        data = self.course.data
+        with ChapterGrader(plan, data) as grader, WarmProcess("answer", plan, data) as answers, WarmProcess("judge", plan, data) as judge:
+            for _ in range(1 + TRIES):
+                empty, idle = _timed(lambda: answers.run([], 60)), _timed(lambda: judge.run([], 60))
+                ran, asked = _timed(lambda: answers.run(cells, 60)), _timed(lambda: answers.run(everything, 60))
+                graded = _timed(lambda: grader.grade(task))
+                times = (empty, ran - empty, asked - ran, idle, graded - asked - idle, whole - graded)
+                for name, seconds in zip(PARTS, times, strict=True):
+                    made[name].append(seconds)
+        return {name: times[1:] for name, times in made.items()}  # the processes come up in the first try
+
+
+def _timed(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
 
 def marginal(hand_in: Callable[[int], None], grade: Callable[[], None], count: int, least: int) -> float:
     """Return the seconds of a submission: grading a class of `least + count` less grading one of `least`, by `count`."""
@@ -151,6 +194,15 @@ def _show(title: str, rows: dict[str, list[float]]) -> None:
     for name, times in rows.items():
         stock = rows["stock nbgrader, passing" if "passing" in name else "stock nbgrader, failing"]
         table.add_row(name, *(f"{value:.3f}" for value in _three(times)), f"{statistics.median(stock) / statistics.median(times):.1f}")
+    Console().print(table)
+
+
+def _show_parts(parts: dict[str, list[float]]) -> None:
+    table = Table(title="where the time of a passing submission goes, one worker", title_justify="left")
+    for heading in ("", "median", "least", "most"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, times in parts.items():
+        table.add_row(name, *(f"{value:.3f}" for value in _three(times)))
     Console().print(table)
 
 

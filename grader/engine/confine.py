@@ -12,6 +12,7 @@ import errno
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +44,10 @@ class Limits:
 
     memory: int = 3 * 2**30  # bytes that one process may allocate, and all of its processes may hold together
     processes: int = 64  # processes and threads
-    disk: int = 256 * 2**20  # bytes in /tmp and /dev/shm, each
+    disk: int = 256 * 2**20  # bytes in /tmp and /dev/shm, each; also of one file
     inodes: int = 4096  # files in each
     files: int = 512  # open at a time
     seconds: int = 900  # of processor time and of wall time
-
-    @property
-    def file_size(self) -> int:
-        """Bytes of one file: no more than the disk holds."""
-        return self.disk
 
 
 class ConfinementError(Exception):
@@ -92,7 +88,7 @@ def set_limits(limits: Limits) -> None:
     for what, amount in (
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_NPROC, limits.processes),
-        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_FSIZE, limits.disk),
         (resource.RLIMIT_NOFILE, limits.files),
         (resource.RLIMIT_CPU, limits.seconds),
         (resource.RLIMIT_CORE, 0),
@@ -102,32 +98,31 @@ def set_limits(limits: Limits) -> None:
         resource.setrlimit(what, (amount, amount))
 
 
-def drop_privileges() -> bool:
-    """Give up every capability, and system calls that no exercise needs; return whether the filter for calls could be had."""
+def drop_privileges(*, loopback: bool = False) -> None:
+    """Give up every capability and, where libseccomp is there, system calls that no exercise needs; sockets are left with `loopback`."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _call("syscall", _SYS_CAPSET[os.uname().machine], header, (ctypes.c_uint32 * 6)())
     _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
-    return _filter_calls()
+    if pyseccomp is not None:
+        _filter_calls(loopback=loopback)
 
 
-def _filter_calls() -> bool:
-    if pyseccomp is None:
-        return False
+def _filter_calls(*, loopback: bool) -> None:
     rules = pyseccomp.SyscallFilter(defaction=pyseccomp.ALLOW)
     for name in FORBIDDEN_CALLS:
         try:
             rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
         except (OSError, ValueError):  # a call that this machine or this libseccomp does not know
             continue
-    for family in range(2, 46):  # every address family but AF_UNIX: there is no network to reach, but there are protocols to attack
-        rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", pyseccomp.Arg(0, pyseccomp.EQ, family))
+    # There is no network to reach, but there are protocols to attack. EINVAL, as ZeroMQ goes on without a list of interfaces then.
+    for family in set(range(2, 46)) - ({socket.AF_INET} if loopback else set()):  # not AF_UNIX
+        rules.add_rule(pyseccomp.ERRNO(errno.EINVAL), "socket", pyseccomp.Arg(0, pyseccomp.EQ, family))
     for flag in (_NEWUSER, _NEWNS, _NEWPID, _NEWNET, _NEWIPC, _NEWUTS, _NEWCGROUP):
         rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, flag, flag))
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags are in memory, where a filter cannot look; libc falls back to clone
     rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, 0xFFFF_FFFF, 0x5412))  # TIOCSTI
     rules.load()
-    return True
 
 
 def _call(name: str, *arguments: object) -> None:

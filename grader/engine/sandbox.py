@@ -25,10 +25,13 @@ class SandboxError(GraderError):
     """There is no sandbox on this machine."""
 
 
-def command(program: Sequence[str], data: Path) -> list[str]:
-    """Return the command line that runs `python PROGRAM…` in a sandbox which sees `data`; SandboxError where there is none."""
+def command(program: Sequence[str], data: Path, more: Sequence[str] = (), folder: str = "/tmp") -> list[str]:
+    """Return the command line that runs `python PROGRAM…` in a `folder` of a sandbox which sees `data`; `more` is for bubblewrap.
+
+    Raises SandboxError where there is none.
+    """
     require()
-    return [_bwrap(), *_arguments(data), "--", _python(), "-P", "-s", *program]
+    return [_bwrap(), *_arguments(data, more), "--chdir", folder, "--", _python(), "-P", "-s", *program]
 
 
 @cache
@@ -71,7 +74,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def _arguments(data: Path) -> Iterator[str]:
+def _arguments(data: Path, more: Sequence[str]) -> Iterator[str]:
     # Not --die-with-parent: Linux means the thread that started it. The warm process ends when its socket of commands closes.
     yield from ("--unshare-all", "--new-session", "--clearenv")
     for name, value in environment().items():
@@ -86,7 +89,8 @@ def _arguments(data: Path) -> Iterator[str]:
     for name in _INSIDE:
         yield from ("--ro-bind", str(package / name), f"{ENGINE}/grader/{name}")
     yield from ("--ro-bind-try", str(data.resolve()), DATA)
-    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/tmp", "--chdir", "/tmp")
+    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/tmp")
+    yield from more
     for folder in ("/dev/shm", "/dev", "/"):  # what one submission leaves there another one would find; each has its own /tmp and /dev/shm
         yield from ("--remount-ro", folder)
 

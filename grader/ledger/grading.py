@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 
 from grader.course import Chapter, Course
+from grader.engine import sandbox
 from grader.engine.fleet import Fleet
 from grader.engine.grade import Failure, Result
 from grader.engine.plan import Seconds, Task, plan_of, task_of
@@ -36,7 +37,7 @@ class Options:
     force: bool = False  # also what is up to date
     changed: bool = False  # of a submission that was graded before, only the checks that changed since
     seconds: Seconds = field(default_factory=Seconds)
-    stock: bool = False  # by stock nbgrader, without a sandbox
+    stock: bool = False  # by stock nbgrader
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def grade(course: Course, chapters: list[Chapter], options: Options | None = Non
         with alone(course):
             prepare(course, chapters)
             if options.stock:
-                yield from _by_stock_nbgrader(course, chapters, options.seconds)
+                yield from _by_stock_nbgrader(course, chapters, options)
                 return
             with Fleet(course.data, options.workers, options.scheduler, sandboxed=options.sandboxed) as fleet:
                 for chapter in chapters:
@@ -102,7 +103,9 @@ def grade(course: Course, chapters: list[Chapter], options: Options | None = Non
         raise LedgerError(f"{course.gradebook}: cannot be written: {error}\n    remedy: {remedy}") from error
 
 
-def _by_stock_nbgrader(course: Course, chapters: list[Chapter], seconds: Seconds) -> Iterator[Graded]:
+def _by_stock_nbgrader(course: Course, chapters: list[Chapter], options: Options) -> Iterator[Graded]:
+    if options.sandboxed:
+        sandbox.require()
     for chapter in chapters:
         template = template_of(chapter)
         for student in students(course, chapter):
@@ -110,7 +113,7 @@ def _by_stock_nbgrader(course: Course, chapters: list[Chapter], seconds: Seconds
             if isinstance(handed_in, Problem):
                 yield Graded(chapter, student, UNGRADED, [handed_in])
             else:
-                found = stock.grade_one(course, handed_in, template, seconds)
+                found = stock.grade_one(course, handed_in, template, options.seconds, sandboxed=options.sandboxed)
                 outcome = MALFORMED if isinstance(handed_in.cells, Note) else UNGRADED if any(one.ungraded for one in found) else "graded"
                 yield Graded(chapter, student, outcome, found)
 

@@ -1,4 +1,4 @@
-"""Takes one submission through stock nbgrader, in a process of its own, so that none can stop the others; in no sandbox."""
+"""Takes one submission through stock nbgrader, in a process of its own, so that none can stop the others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from nbformat import NotebookNode
 from nbgrader.converters import Autograde
 
 from grader.course import Chapter, Course
 from grader.engine.plan import Seconds
+from grader.engine.provisioner import NAME
 from grader.environment import limit_memory, silence
 from grader.ledger.converters import convert, course_config, put_environment_on_path
 from grader.ledger.gradebook import autograded, give_nothing
@@ -31,8 +33,8 @@ from grader.notebook import dumps, load
 from grader.template import Note, grade_id, rebuild
 
 
-def grade_one(course: Course, handed_in: HandedIn, template: NotebookNode, seconds: Seconds) -> list[Problem]:
-    """Grade a submission and write its marks; return what was found."""
+def grade_one(course: Course, handed_in: HandedIn, template: NotebookNode, seconds: Seconds, *, sandboxed: bool) -> list[Problem]:
+    """Grade a submission and write its marks; return what was found. Its kernel runs in a sandbox, or with our rights."""
     chapter, student, problem = handed_in.chapter, handed_in.student, handed_in.problem
     if isinstance(handed_in.cells, Note):
         give_nothing(course, chapter, student)
@@ -41,7 +43,7 @@ def grade_one(course: Course, handed_in: HandedIn, template: NotebookNode, secon
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             _stage(handed_in, handed_in.cells, Path(scratch) / "submitted" / student / chapter.name)
-            ended = _in_own_process(course, chapter, student, Path(scratch), seconds)
+            ended = _in_own_process(course, chapter, student, Path(scratch), seconds, sandboxed)
     except OSError as error:
         return [problem(Note(f"it could not be graded: {error}", "mend this and grade again; its marks are as they were"), ungraded=True)]
     if ended.killed:
@@ -83,11 +85,12 @@ class _Ended:
     refused: str = ""
 
 
-def _in_own_process(course: Course, chapter: Chapter, student: str, scratch: Path, seconds: Seconds) -> _Ended:
+def _in_own_process(course: Course, chapter: Chapter, student: str, scratch: Path, seconds: Seconds, sandboxed: bool) -> _Ended:
     put_environment_on_path()
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_autograde, args=(course.root, course.data, chapter.name, student, scratch, seconds, sender))
+    task = (course.root, course.data, chapter.name, student, scratch, seconds, NAME if sandboxed else "")
+    child = context.Process(target=_autograde, args=(*task, sender))
     child.start()
     sender.close()
     try:
@@ -120,7 +123,9 @@ def _end(child: BaseProcess) -> None:
     child.join(10)
 
 
-def _autograde(root: Path, data: Path, chapter: str, student: str, scratch: Path, seconds: Seconds, pipe: Connection) -> None:
+def _autograde(
+    root: Path, data: Path, chapter: str, student: str, scratch: Path, seconds: Seconds, provisioner: str, pipe: Connection
+) -> None:
     """Convert one submission; runs in a process of its own, which is the parent of the kernel."""
     if hasattr(os, "setsid"):
         os.setsid()
@@ -136,7 +141,9 @@ def _autograde(root: Path, data: Path, chapter: str, student: str, scratch: Path
     config.Autograde.force = True
     config.RunSubmission.check_timeout = math.ceil(seconds.check)
     config.Execute.timeout = math.ceil(seconds.cell)
-    if os.name == "posix":  # sockets in a folder instead of ports that others could take or reach
+    if provisioner:
+        KernelProvisionerFactory.instance().default_provisioner_name = provisioner
+    elif os.name == "posix":  # sockets in a folder instead of ports that others could take or reach
         config.KernelManager.transport = "ipc"
         config.KernelManager.connection_file = str(scratch / "kernel.json")
     refused = convert(Autograde, config)

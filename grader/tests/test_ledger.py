@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ CLASS: list[tuple[str, str, dict[str, str], Change | None, tuple[float, float]]]
     ("stubborn", "an endless loop that will not be interrupted", RIGHT, added("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass", "length-negative"), FIRST),
     ("exit", "exit() in an answer, and time for it to act", RIGHT | {"length": f"{LENGTH}\nexit()"}, added("import time\ntime.sleep(1)", "length"), ALL),
     ("crash", "a crash in the middle of a check", RIGHT | {"double": "def double(values):\n    import os\n    os._exit(0)"}, None, FIRST),
-    ("parent", "its parent process killed", RIGHT, added("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "double-keeps"), NONE),
+    ("parent", "its parent process killed", RIGHT, added("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "double-keeps"), ALL),
     ("memory", "more memory than there is", RIGHT | {"length": f"{LENGTH}\nbytearray(20 * 2**30)"}, None, ALL),
     ("script", "a page that would run code", RIGHT | {"double": "def double(values):\n    raise ValueError('<script>alert(1)</script>')", "double-why": "so <script>alert(2)</script> [it](javascript:alert(3)) <img src=x onerror=alert(4)>"},
      added("from IPython.display import HTML, Javascript, display\ndisplay(HTML('<script>alert(5)</script>'), Javascript('alert(6)'))\ndisplay({'image/png': '\\'><script>alert(7)</script>', 'text/plain': 'a picture'}, raw=True)\nprint('<script>alert(8)</script>')"), FIRST),
@@ -127,7 +128,7 @@ def rebuild_course(course: Course) -> None:
 
 
 # Where the engine gives what the answers deserve, and stock nbgrader does not: it grades the rest again without the step that ended it.
-BETTER = {"stubborn": ALL, "parent": ALL}
+BETTER = {"stubborn": ALL}
 
 
 class GradedClass(NamedTuple):
@@ -178,7 +179,6 @@ def test_every_submission_gets_its_marks(graded: GradedClass, student: str, expe
         ),
         ("stubborn", "could not be interrupted", "stopped at the time limit: added-"),
         ("crash", "the kernel died in cell 'double-by-hand'", "its process ended in the middle"),
-        ("parent", "ended the process that graded it", ""),
         ("right", "timestamp.txt holds no time: 'tomorrow?'", "timestamp.txt holds no time: 'tomorrow?'"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_read_and_a_missing_one_earn_nothing(graded: Grade
 
 
 def test_what_needs_no_remark_gets_none(graded: GradedClass) -> None:
-    for student in ("blank", "Doe, Jr", "stderr", "skipped", "value", "shadow", "environment", "syntax", "recursion"):
+    for student in ("blank", "Doe, Jr", "stderr", "skipped", "value", "shadow", "environment", "syntax", "recursion", "parent"):
         assert found(graded, student) == ""
 
 
@@ -373,6 +373,15 @@ def spoil_kernel(chapter: Chapter) -> None:
     data = json.loads(chapter.instructor.read_bytes())
     data["metadata"]["kernelspec"]["name"] = "no-such-kernel"
     chapter.instructor.write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_without_a_sandbox_what_ends_stock_nbgrader_costs_nobody_else_a_mark(built: Course) -> None:
+    killer = added("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "double-keeps")
+    hand_in(built, "killer", RIGHT, killer)
+    hand_in(built, "right", RIGHT)
+    problems = grade(built, replace(STOCK, sandboxed=False))
+    assert marks(built) == {"killer": NONE, "right": ALL}
+    assert "ended the process that graded it" in problems["killer"][0].found
 
 
 def test_a_submission_that_takes_too_long_is_stopped(built: Course) -> None:
