@@ -10,9 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from grader.files import write_if_changed
 from grader.ledger import Problem, Sheet
+from grader.safe_text import no_formula, visible
 
 LINES = 3  # of a check's message
 
@@ -28,11 +30,11 @@ def show_sheets(chapter: str, sheets: Sequence[Sheet], console: Console) -> None
     for exercise in (*exercises, "total"):
         table.add_column(exercise, justify="right", overflow="fold")
     for sheet in sheets:
-        table.add_row(sheet.student, *(_points(*sheet.of(exercise)) for exercise in exercises), _total(sheet))
+        table.add_row(Text(visible(sheet.student)), *(_points(*sheet.of(exercise)) for exercise in exercises), _total(sheet))
     console.print(table)
     for sheet in sheets:
         for line in _losses(sheet):
-            console.print(line, markup=False)
+            console.print(visible(line), markup=False)
 
 
 def show_problems(problems: Sequence[Problem], root: Path, console: Console) -> None:
@@ -43,8 +45,8 @@ def show_problems(problems: Sequence[Problem], root: Path, console: Console) -> 
     for problem in problems:
         style = "red" if problem.ungraded else "yellow"
         path = problem.path.relative_to(root) if problem.path.is_relative_to(root) else problem.path
-        console.print(f"  {problem.student}: {path}: {problem.found}", style=style, markup=False)
-        console.print(f"      remedy: {problem.remedy}", markup=False)
+        console.print(visible(f"  {problem.student}: {path}: {problem.found}"), style=style, markup=False)
+        console.print(visible(f"      remedy: {problem.remedy}"), markup=False)
 
 
 def write_csv(path: Path, sheets: Sequence[Sheet]) -> None:
@@ -53,11 +55,12 @@ def write_csv(path: Path, sheets: Sequence[Sheet]) -> None:
     writer = csv.writer(text)
     writer.writerow(["chapter", "student", "exercise", "points", "possible"])
     for sheet in sheets:
+        student = no_formula(sheet.student)
         for exercise in sheet.exercises:
             points, possible = sheet.of(exercise)
-            writer.writerow([sheet.chapter, sheet.student, exercise, "" if points is None else f"{points:g}", f"{possible:g}"])
+            writer.writerow([sheet.chapter, student, exercise, "" if points is None else f"{points:g}", f"{possible:g}"])
         if sheet.penalty:
-            writer.writerow([sheet.chapter, sheet.student, "late penalty", f"{-sheet.penalty:g}", "0"])
+            writer.writerow([sheet.chapter, student, "late penalty", f"{-sheet.penalty:g}", "0"])
     write_if_changed(path, text.getvalue().encode())
 
 

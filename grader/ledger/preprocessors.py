@@ -24,6 +24,7 @@ from traitlets import Integer, default
 from grader.course import Chapter, Course
 from grader.environment import ONE_THREAD
 from grader.notebook import KERNELSPEC, load
+from grader.safe_text import visible
 from grader.template import blank, grade_id, hidden_lines, rebuild, without_hidden_tests
 
 RAISES_TAG = "raises-exception"
@@ -239,5 +240,6 @@ def _cut(text: Any, secrets: set[str]) -> str:
 
 def error_output(name: str, message: str) -> NotebookNode:
     """Return an error as a cell's output."""
+    name, message = visible(name), visible(message)
     made: NotebookNode = new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
     return made

@@ -12,6 +12,7 @@ from nbgrader.utils import parse_utc
 from grader.course import Chapter, Course
 from grader.errors import LedgerError
 from grader.ledger.results import Problem
+from grader.safe_text import visible
 from grader.template import Note, read_submission
 
 TIMESTAMP = "timestamp.txt"
@@ -40,6 +41,8 @@ def read(course: Course, chapter: Chapter, student: str, template: NotebookNode)
     if escape(student) != student or student.strip() != student:
         found = Note("nbgrader cannot look for a name with *, ?, [ or ], or with spaces around it", "rename the student's folder")
         return unread.problem(found, ungraded=True)
+    if visible(student) != student or "\n" in student or "\t" in student:
+        return unread.problem(Note("a name with control characters", "rename the student's folder"), ungraded=True)
     try:
         cells = read_submission(path, template)
         time, notes = _time(path) if not isinstance(cells, Note) else ("", ())

@@ -228,3 +228,13 @@ def test_a_disk_that_is_full_stops_the_run_with_words_and_nothing_is_lost(handed
 def test_marks_do_not_depend_on_the_number_of_workers(handed_in: Course, workers: int) -> None:
     grade(handed_in, ledger.Options(workers=workers))
     assert marks(handed_in) == EXPECTED
+
+
+def test_a_clock_that_is_set_back_hides_no_submission(handed_in: Course) -> None:
+    """The second submission is older than the first, and than what was written when that one was graded."""
+    grade(handed_in)
+    path = hand_in(handed_in, "student0", RIGHT)
+    os.utime(path, (1.0, 1.0))
+    assert [graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())].count("up to date") == STUDENTS - 1
+    assert marks(handed_in) == EXPECTED | {"student0": ALL}
+    assert {graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())} == {"up to date"}
