@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab build check audit test portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab progress update submit build check audit test portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -25,6 +25,15 @@ setup: $(VENV)/.installed $(LAB_SETTINGS) $(DATA)/.unpacked sandbox ## Make the 
 
 lab: setup ## Open JupyterLab on notebooks/; on a server with ARGS="--no-browser --port 8888"
 	$(INSIDE) jupyter lab --ServerApp.root_dir=$(ROOT) $(ARGS)
+
+progress: setup ## Show which exercises pass their checks
+	$(GRADER) progress $(LESSON) $(ARGS)
+
+update: setup ## Bring the newest edition of the notebooks, and your answers with it; FROM=folder takes answers from another copy
+	$(GRADER) update $(if $(FROM),--from "$(FROM)") $(ARGS)
+
+submit: setup ## Look at a notebook and write the file to hand in: make submit LESSON=05
+	$(GRADER) submit $(LESSON) $(ARGS)
 
 build: setup ## Build the notebooks of the lessons that changed
 	$(GRADER) build $(LESSON) $(ARGS)

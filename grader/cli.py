@@ -268,6 +268,69 @@ def demo(
         raise typer.Exit(1)
 
 
+def released(lessons: list[str] | None) -> tuple[Course, list[Chapter]]:
+    """Return the course and those of its students' notebooks that the command line names."""
+    course = Course.find()
+    return course, course.released(lessons)
+
+
+@app.command()
+def progress(
+    lessons: Lessons = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw it into this file, such as progress.png.")] = None,
+) -> None:
+    """Show which of your exercises pass their checks; of chapters that you name, every exercise with what its check says."""
+    from grader.student.progress import progress as run
+    from grader.student.progress_print import draw, show
+
+    course, chapters = released(lessons)
+    with console.status("running your checks"):
+        found = list(run(course, chapters))
+    show(found, console, details=bool(lessons))
+    if picture:
+        draw(found, picture)
+        console.print(f"wrote {picture}", markup=False)
+    if any(chapter.problem for chapter in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def update(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The folder in which you worked before; without it, git brings the newest edition.")
+    ] = None,
+) -> None:
+    """Bring the newest edition of the notebooks, and your answers with it; what you wrote is copied to backups/ before."""
+    from grader.student.edition import from_folder, from_git
+
+    course = Course.find()
+    found = list(from_folder(course, source) if source else from_git(course))
+    for updated in found:
+        console.print(f"{updated.chapter}: your work is in the new edition", markup=False)
+        for note in updated.notes:
+            console.print(f"    {note}", markup=False)
+    console.print("Open notebooks again that are open in JupyterLab." if found else "no notebook of yours had to be changed")
+
+
+@app.command()
+def submit(lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")]) -> None:
+    """Look at your notebook, run its visible checks, and write hand-in/<chapter>.ipynb with a receipt."""
+    from grader.student.handin import hand_in
+    from grader.student.progress import State
+
+    course, (chapter,) = released([lesson])
+    with console.status("running your checks"):
+        made = hand_in(course, chapter)
+    for state in (State.UNTOUCHED, State.FAILING):
+        names = [standing.exercise for standing in made.standings if standing.state is state]
+        if names:
+            console.print(f"{state}: {', '.join(names)}", style="yellow", markup=False)
+    done = sum(standing.state in (State.PASSING, State.WRITTEN) for standing in made.standings)
+    console.print(f"{done} of {len(made.standings)} exercises pass their visible checks")
+    console.print(f"wrote {made.file.relative_to(course.root)}; SHA-256 {made.digest}", markup=False)
+    console.print("Hand in this file. If you go on working, run this again.")
+
+
 def main() -> None:
     """Run the command; a GraderError is a message, not a traceback."""
     try:

@@ -79,6 +79,11 @@ class Course:
         """The folder of submissions, marks and feedback; it exists at run time only."""
         return self.root / "gradebook"
 
+    def released(self, selection: list[str] | None = None) -> list[Chapter]:
+        """Return the chapters found in `notebooks/`, as `chapters` does: a student may have no `solutions/`."""
+        found = sorted(self.root.glob("notebooks/*/*.ipynb"))
+        return self._select([Chapter(path.stem, self.root) for path in found if path.stem == path.parent.name], selection)
+
     def chapters(self, selection: list[str] | None = None) -> list[Chapter]:
         """Return the chapters found in `solutions/`, in order; a selection names them by number (`05`), name, or path.
 
@@ -87,6 +92,9 @@ class Course:
         found = [
             Chapter(source.stem, self.root) for source in sorted(self.root.glob("solutions/*/*.py")) if source.stem == source.parent.name
         ]
+        return self._select(found, selection)
+
+    def _select(self, found: list[Chapter], selection: list[str] | None) -> list[Chapter]:
         if not selection:
             return found
         chosen: list[Chapter] = []
@@ -95,7 +103,7 @@ class Course:
             matches = [chapter for chapter in found if chapter.name == name or chapter.name.partition("_")[0] == name]
             if not matches:
                 known = ", ".join(chapter.name for chapter in found) or "none"
-                raise GraderError(f"no chapter '{wanted}' in {self.root / 'solutions'}\n    remedy: choose one of: {known}")
+                raise GraderError(f"no chapter '{wanted}' in {self.root}\n    remedy: choose one of: {known}")
             chosen += matches
         return sorted(set(chosen), key=lambda chapter: chapter.name)
 

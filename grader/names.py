@@ -33,6 +33,14 @@ def read(source: str) -> frozenset[str]:
     return frozenset(found - BUILTINS)
 
 
+def bound_and_read(source: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that a person's `source` binds, and those that it reads without binding them; none where Python cannot parse it."""
+    try:
+        return bound(source), read(source) - bound(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(), frozenset()
+
+
 def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     yield table
     for child in table.get_children():

@@ -13,15 +13,20 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from grader.lesson import DROPPED_ROLES, TEST_ROLES, Cell, Lesson, Role
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+COURSE_KEY = "course"  # in a notebook's metadata: its chapter and the names of its answer cells
 EXPLANATION_TAG = "explanation"
 SCHEMA_VERSION = 3
+HIDDEN_TESTS = "# Hidden tests"  # how what a student sees of one begins
 
 
 def instructor_notebook(lesson: Lesson) -> NotebookNode:
     """Return the lesson as nbgrader's source notebook, without outputs; the same lesson always gives the same notebook."""
     cells = [_instructor_cell(cell) for cell in lesson.cells if cell.role not in DROPPED_ROLES]
     _set_ids(cells)
-    notebook: NotebookNode = new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    answers = [cell.id for cell in lesson.cells if cell.role in (Role.EXERCISE, Role.ANSWER)]
+    about = {"chapter": lesson.name, "answers": answers}
+    metadata = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}, COURSE_KEY: about}
+    notebook: NotebookNode = new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(notebook)
     return notebook
 
@@ -54,20 +59,25 @@ def _nbgrader(cell: Cell) -> dict[str, object]:
 
 def _hide(cell: Cell) -> str:
     points = f"{cell.points:g} point{'s' if cell.points != 1 else ''}"
-    return f"# Hidden tests ({points}) run here when you submit.\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
+    return f"{HIDDEN_TESTS} ({points}) run here when you submit.\n### BEGIN HIDDEN TESTS\n{cell.source}\n### END HIDDEN TESTS"
 
 
 def _set_ids(cells: list[NotebookNode]) -> None:
     """Give every cell an id that depends on its content alone, so that an edit changes one cell of the file."""
     taken: set[str] = set()
     for cell in cells:
-        wanted = cell.metadata.get("nbgrader", {}).get("grade_id") or hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+        wanted = cell.metadata.get("nbgrader", {}).get("grade_id") or content_id(cell.source)
         identity, copies = wanted[:60], 1
         while identity in taken:
             copies += 1
             identity = f"{wanted[:57]}-{copies}"
         taken.add(identity)
         cell.id = identity
+
+
+def content_id(source: str) -> str:
+    """Return the id of a cell that has no name of its own."""
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def dumps(notebook: NotebookNode) -> str:

@@ -189,24 +189,15 @@ def _used_demonstrations(known: _Template, found: _Found) -> set[int]:
     """Return the demonstrations that bind a name which the student's code reads, and those which these read in turn."""
     sources = [source for added in found.added.values() for source in added]
     sources += [source for name, source in found.answers.items() if known.cells[known.answers[name]].cell_type == "code"]
-    wanted = {name for source in sources for name in _names(source)[1]}
-    wanted -= {name for position in known.locked.values() for name in _names(known.cells[position].source)[0]}
+    wanted = {name for source in sources for name in names.bound_and_read(source)[1]}
+    wanted -= {name for position in known.locked.values() for name in names.bound_and_read(known.cells[position].source)[0]}
     used = set()
     for position in sorted(known.demonstrations, reverse=True):
-        bound, read = _names(known.cells[position].source)
+        bound, read = names.bound_and_read(known.cells[position].source)
         if bound & wanted:
             used.add(position)
             wanted |= read
     return used
-
-
-def _names(source: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the global names that `source` binds, and those that it reads without binding them; none where Python cannot parse it."""
-    try:
-        bound = names.bound(source)
-        return bound, names.read(source) - bound
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset(), frozenset()
 
 
 def _notes(known: _Template, found: _Found) -> list[Note]:

@@ -1,0 +1,72 @@
+"""Shows progress in the terminal and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grader.safe_text import visible
+from grader.student.progress import Progress, State
+
+SIGNS = {State.PASSING: "●", State.WRITTEN: "●", State.FAILING: "✗", State.UNTOUCHED: "·"}
+STYLES = {State.PASSING: "green", State.WRITTEN: "green", State.FAILING: "red", State.UNTOUCHED: "dim"}
+COLOURS = {"pass": "tab:green", "fail": "tab:orange", "not begun": "0.88"}
+
+
+def show(found: Sequence[Progress], console: Console, *, details: bool) -> None:
+    """Print a line for each chapter, a sign for each exercise; with `details` every exercise with what its first failing check says."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("chapter", overflow="fold")
+    table.add_column("exercises")
+    table.add_column("pass", justify="right")
+    for chapter in found:
+        signs = Text.assemble(*((SIGNS[standing.state], STYLES[standing.state]) for standing in chapter.standings))
+        done = chapter.count(State.PASSING, State.WRITTEN)
+        table.add_row(Text(chapter.chapter), signs, f"{done} of {len(chapter.standings)}")
+    console.print(table)
+    console.print(
+        f"{SIGNS[State.PASSING]} passes its checks   {SIGNS[State.FAILING]} fails one   {SIGNS[State.UNTOUCHED]} not begun", style="dim"
+    )
+    for chapter in found:
+        if chapter.problem:
+            console.print(
+                f"{chapter.chapter}: {visible(chapter.problem)}\n    remedy: restore it from backups/, or `make update`",
+                style="red",
+                markup=False,
+            )
+        for standing in chapter.standings if details else ():
+            console.print(f"{standing.state:9}  {standing.title or standing.exercise}", style=STYLES[standing.state], markup=False)
+            for line in standing.message.strip().splitlines()[:3]:
+                console.print(f"           {visible(line)}", markup=False)
+
+
+def draw(found: Sequence[Progress], path: Path | None = None) -> None:
+    """Draw a bar for each chapter; into a file where `path` says so, else below the cell that calls it."""
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(8, 0.6 + 0.32 * len(found)), layout="constrained")
+    places = range(len(found))
+    counts = {
+        "pass": [chapter.count(State.PASSING, State.WRITTEN) for chapter in found],
+        "fail": [chapter.count(State.FAILING) for chapter in found],
+        "not begun": [chapter.count(State.UNTOUCHED) for chapter in found],
+    }
+    left = [0] * len(found)
+    for name, values in counts.items():
+        ax.barh(places, values, left=left, color=COLOURS[name], label=name, edgecolor="white")
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    ax.set(yticks=places, yticklabels=[chapter.title for chapter in found], xlabel="exercises")
+    ax.invert_yaxis()
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(left=False)
+    ax.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
+    if path is None:
+        plt.show()
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fig.savefig(path, dpi=120)
+        plt.close(fig)
