@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab progress update submit build check audit test portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab progress update submit new watch build check audit test portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -34,6 +34,12 @@ update: setup ## Bring the newest edition of the notebooks, and your answers wit
 
 submit: setup ## Look at a notebook and write the file to hand in: make submit LESSON=05
 	$(GRADER) submit $(LESSON) $(ARGS)
+
+new: setup ## Begin a chapter: make new LESSON=27 TITLE="Graphs"
+	$(GRADER) new $(LESSON) --title "$(TITLE)" $(ARGS)
+
+watch: setup ## Build a chapter whenever its lesson is saved: make watch LESSON=27
+	$(GRADER) watch $(LESSON) $(ARGS)
 
 build: setup ## Build the notebooks of the lessons that changed
 	$(GRADER) build $(LESSON) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
+WATCH_SECONDS = 0.5  # between two looks at a lesson
 UNSAFE = """WITHOUT A SANDBOX: what students wrote runs with your rights. It can read the solutions and the gradebook, change marks, delete
 your files and use the network. The graded copies and the list of problems will say so."""
 
@@ -72,6 +74,34 @@ def build(
         raise typer.Exit(1)
     if update(course):
         console.print(f"wrote {course.readme.relative_to(course.root)}")
+
+
+@app.command()
+def new(
+    number: Annotated[str, typer.Argument(help="Two digits.")], title: Annotated[str, typer.Option(help="The chapter's title.")]
+) -> None:
+    """Write the lesson of a new chapter, which builds, checks and audits green, and build it."""
+    from grader.new import new_lesson
+
+    course = Course.find()
+    path = new_lesson(course, number, title)
+    console.print(f"wrote {path.relative_to(course.root)}")
+    build([number])
+
+
+@app.command()
+def watch(lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")]) -> None:
+    """Build a chapter whenever its lesson is saved, until Ctrl-C."""
+    course, (chapter,) = select([lesson])
+    console.print(f"watching {chapter.source.relative_to(course.root)}; in JupyterLab, reload the notebook when it says so")
+    seen = None
+    while True:
+        saved = chapter.source.stat().st_mtime_ns if chapter.source.is_file() else None  # an editor may replace the file
+        if saved and saved != seen:
+            seen = saved
+            with contextlib.suppress(typer.Exit):  # what is wrong has been printed; the next save may mend it
+                build([chapter.name])
+        time.sleep(WATCH_SECONDS)
 
 
 @app.command()
