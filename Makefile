@@ -24,7 +24,7 @@ help: ## Show this list
 setup: $(VENV)/.installed $(LAB_SETTINGS) $(DATA)/.unpacked sandbox ## Make the environment in .venv and unpack the data, where that is not done
 
 lab: setup ## Open JupyterLab on notebooks/; on a server with ARGS="--no-browser --port 8888"
-	$(INSIDE) jupyter lab --ServerApp.root_dir=$(ROOT) $(ARGS)
+	$(INSIDE) jupyter lab --ServerApp.root_dir=$(ROOT) --LabApp.default_url=/lab/tree/welcome.ipynb $(ARGS)
 
 progress: setup ## Show which exercises pass their checks
 	$(GRADER) progress $(LESSON) $(ARGS)

@@ -15,6 +15,8 @@ from grader.lesson import SECRET_ROLES, Cell, Lesson, Role, read
 from grader.notebook import dumps, instructor_notebook, load, without_outputs
 from grader.readme import updated
 from grader.rules import require_sound
+from grader.welcome import page
+from grader.welcome import path as page_path
 
 TELLING = 24  # characters; a shorter line ("return x + y") tells nothing and stands in many places
 
@@ -42,8 +44,16 @@ def orphans(course: Course) -> list[GraderError]:
     return [
         DriftError(f"{path}: no lesson source stands behind it\n    remedy: delete it")
         for path in found
-        if path not in known and ".ipynb_checkpoints" not in path.parts
+        if path not in known and path != page_path(course) and ".ipynb_checkpoints" not in path.parts
     ]
+
+
+def welcome(course: Course) -> list[GraderError]:
+    """Return an error where the page on which JupyterLab opens is not what the lessons say."""
+    path = page_path(course)
+    if path.is_file() and path.read_bytes() == dumps(page(course)).encode():
+        return []
+    return [DriftError(f"{path}: missing, or not what the lessons say\n    remedy: run `make build` and commit what it writes")]
 
 
 def readme(course: Course) -> list[GraderError]:

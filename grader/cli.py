@@ -56,8 +56,8 @@ def build(
     figures: Annotated[Path | None, typer.Option(help="Also save the figures of executed notebooks below this folder.")] = None,
 ) -> None:
     """Build the instructor and student notebooks of what changed."""
+    from grader import readme, welcome
     from grader.build import build as run
-    from grader.readme import update
 
     course, chapters = select(lessons)
     failed = False
@@ -72,8 +72,9 @@ def build(
             )
     if failed:
         raise typer.Exit(1)
-    if update(course):
-        console.print(f"wrote {course.readme.relative_to(course.root)}")
+    for page, changed in ((course.readme, readme.update(course)), (welcome.path(course), welcome.update(course))):
+        if changed:
+            console.print(f"wrote {page.relative_to(course.root)}")
 
 
 @app.command()
@@ -108,11 +109,11 @@ def watch(lesson: Annotated[str, typer.Argument(help="The chapter, by number, na
 def check(lessons: Lessons = None) -> None:
     """Prove that the committed notebooks are what the sources say, and leak nothing."""
     from grader.check import check as run
-    from grader.check import orphans, readme
+    from grader.check import orphans, readme, welcome
 
     start = time.perf_counter()
     course, chapters = select(lessons)
-    errors = [] if lessons else [*orphans(course), *readme(course)]
+    errors = [] if lessons else [*orphans(course), *readme(course), *welcome(course)]
     for chapter, found in run(course, chapters):
         console.print(f"{chapter.name}: {'ok' if not found else f'{len(found)} errors'}")
         errors += found
@@ -156,7 +157,7 @@ def test(lessons: Lessons = None) -> None:
     from grader.proof import about, everything
 
     course, chapters = select(lessons)
-    _prove(course, chapters, about(chapters) if lessons else everything(chapters))
+    _prove(course, chapters, about(chapters) if lessons else everything(course))
 
 
 @app.command()

@@ -144,6 +144,16 @@ class Lesson:
                     return line[2:].strip()
         return self.name
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The numbers of the chapters that it builds on directly."""
+        return tuple(self.cells[0].keys.get("needs", "").split()) if self.cells else ()
+
+    @property
+    def sittings(self) -> str:
+        """How many evenings of about two hours it takes; empty where nobody said so."""
+        return self.cells[0].keys.get("sittings", "") if self.cells else ""
+
     def with_role(self, *roles: Role) -> list[Cell]:
         """Return the cells that have one of `roles`, in order."""
         return [cell for cell in self.cells if cell.role in roles]

@@ -79,19 +79,18 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let nbval compare the cells of a student's notebook, but for answers and checks, with what the instructor's hold."""
-    if config.option.instructors:
-        for item in items:
-            if isinstance(item, IPyNbCell) and not is_a(item.cell, "grade") and not is_a(item.cell, "solution"):
-                same = _instructors(item.path)[item.cell.id]
-                item.cell.update(outputs=same.outputs, execution_count=same.execution_count)
-                item.options["check"] = dict(find_metadata_tags(same.metadata)).get("check", True)
+    own = [item for item in items if isinstance(item, IPyNbCell) and not is_a(item.cell, "grade") and not is_a(item.cell, "solution")]
+    for item in own if config.option.instructors else ():
+        if same := _instructors(item.path).get(item.cell.id):
+            item.cell.update(outputs=same.outputs, execution_count=same.execution_count)
+            item.options["check"] = dict(find_metadata_tags(same.metadata)).get("check", True)
 
 
 @cache
 def _instructors(student: Path) -> dict[str, NotebookNode]:
-    """Return the cells of the instructor's notebook by id."""
-    (chapter,) = Course.find(student.parent).chapters([student.stem])
-    return {cell.id: cell for cell in load(chapter.instructor).cells}
+    """Return the cells of the instructor's notebook by id; none for a page that belongs to no chapter."""
+    chapters = Course.find(student.parent).chapters()
+    return {cell.id: cell for chapter in chapters if chapter.student == student for cell in load(chapter.instructor).cells}
 
 
 @pytest.hookimpl(wrapper=True)

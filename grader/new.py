@@ -10,7 +10,7 @@ from grader.course import Course
 from grader.errors import GraderError
 from grader.files import write_if_changed
 
-SKELETON = '''# %% [markdown]
+SKELETON = '''# %% [markdown] sittings="1"
 # # {title}
 #
 # A question that the reader would like to have answered.

@@ -11,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import IO
 
-from grader.course import Chapter
+from grader import welcome
+from grader.course import Chapter, Course
 from grader.environment import ONE_THREAD
 from grader.execute import CELL_TIMEOUT
 
@@ -66,12 +67,13 @@ class Outcome:
         return next((line.strip() for line in reversed(self.output.splitlines()) if any(map(str.isalnum, line))), "")
 
 
-def everything(chapters: list[Chapter]) -> list[Step]:
+def everything(course: Course) -> list[Step]:
     """Return all steps, for all the chapters of a course."""
+    chapters = course.chapters()
     return [
         Step("style", ((*PYTHON, "ruff", "check", "."), (*PYTHON, "ruff", "format", "--check", "."))),
         Step("types", ((*PYTHON, "mypy"),)),
-        *_about(chapters, []),
+        *_about(chapters, [], [welcome.path(course)]),
         Step("package", ((*PYTHON, "pytest", *TWO_AT_A_TIME),)),
         Step("demo", ((*GRADER, "demo"),)),
     ]
@@ -82,13 +84,13 @@ def about(chapters: list[Chapter]) -> list[Step]:
     return _about(chapters, [chapter.name for chapter in chapters])
 
 
-def _about(chapters: list[Chapter], names: list[str]) -> list[Step]:
+def _about(chapters: list[Chapter], names: list[str], pages: Sequence[Path] = ()) -> list[Step]:
     if not chapters:
         return []
     return [
         Step("check", ((*GRADER, "check", *names),)),
         Step("solutions", (nbval("--nbval", [chapter.instructor for chapter in chapters]),)),
-        students(chapters),
+        students(chapters, pages),
         Step("audit", ((*GRADER, "audit", "--no-split-mutants", *names),), PLAIN_PROCESSOR),
     ]
 
@@ -102,13 +104,13 @@ def elsewhere(chapters: list[Chapter]) -> list[Step]:
     ]
 
 
-def students(chapters: list[Chapter]) -> Step:
-    """Return the step that runs the students' notebooks, and compares what they print with the instructors'.
+def students(chapters: list[Chapter], pages: Sequence[Path] = ()) -> Step:
+    """Return the step that runs the students' notebooks and other pages, and compares what they print with the instructors'.
 
     It runs without vector instructions, as the audit does: so what is printed, and what the checks decide, is proved on two kinds of
     processor, and no notebook runs twice in the same way.
     """
-    command = nbval("--nbval-lax", [chapter.student for chapter in chapters])
+    command = nbval("--nbval-lax", [*pages, *(chapter.student for chapter in chapters)])
     return Step("notebooks", ((*command, "--instructors"),), PLAIN_PROCESSOR)
 
 

@@ -30,7 +30,7 @@ HEADING = re.compile(r"^### Exercise (?P<number>\d+): .+ \((?P<points>\d+) point
 LIKE_A_SOLUTION_MARKER = re.compile(r"(BEGIN|END)[\s_]*SOLUTION", re.IGNORECASE)
 LIKE_A_HIDDEN_MARKER = re.compile(r"(BEGIN|END)[\s_]*HIDDEN", re.IGNORECASE)
 MARKDOWN_MARKERS = {"<!-- BEGIN SOLUTION -->", "<!-- END SOLUTION -->"}
-KEYS = {role: {"points"} for role in POINTS_ROLES} | {Role.WRONG: {"fails"}}
+KEYS = {role: {"points"} for role in POINTS_ROLES} | {Role.WRONG: {"fails"}, Role.LESSON: {"needs", "sittings"}}
 MIN_WRONG, MIN_RIGHT = 2, 1
 
 
@@ -64,7 +64,7 @@ def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
                 lesson,
                 cell,
                 f"unknown role or key '{key}={cell.keys[key]!r}'",
-                f"roles are {known}; points= goes with graded cells, fails= with wrong",
+                f"roles are {known}; points= goes with graded cells, fails= with wrong, needs= and sittings= with the first cell",
             )
         if cell.role is Role.LESSON:
             continue
@@ -78,6 +78,22 @@ def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
             yield _finding(lesson, cell, f"role '{cell.role.value}' stands on a {cell.kind} cell", f"write `{marker}`")
         if not ID.match(cell.id):
             yield _finding(lesson, cell, f"'{cell.id}' is not an id", "use lower-case letters, digits and single hyphens")
+
+
+def _first_cell(lesson: Lesson) -> Iterator[Finding]:
+    """What the welcome page says of a chapter stands on its first cell: earlier chapters by number, and a count of sittings."""
+    for cell in lesson.cells[1:]:
+        for key in sorted({"needs", "sittings"} & set(cell.keys)):
+            yield _finding(lesson, cell, f"{key}= stands on a cell that is not the first", "move it to the lesson's first cell")
+    own = lesson.name.partition("_")[0]
+    for number in lesson.needs:
+        if not re.fullmatch(r"\d\d", number) or number >= own:
+            yield _finding(lesson, lesson.cells[0], f"needs= names '{number}'", "name earlier chapters by their two digits")
+    sittings = lesson.cells[0].keys.get("sittings", "1")
+    if not re.fullmatch("[1-9]", sittings):
+        yield _finding(
+            lesson, lesson.cells[0], f"sittings= is '{sittings}'", "write how many evenings of about two hours the chapter takes"
+        )
 
 
 def _unique_ids(lesson: Lesson) -> Iterator[Finding]:
@@ -292,6 +308,7 @@ def _survivors(lesson: Lesson) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Lesson], Iterator[Finding]], ...] = (
     _roles_and_keys,
+    _first_cell,
     _unique_ids,
     _cells_follow_their_exercise,
     _points,

@@ -43,8 +43,8 @@ def hand_in(course: Course, chapter: Chapter) -> HandIn:
     notebook = load(path)
     about = notebook.metadata.get(COURSE_KEY, {})
     if about.get("chapter") != chapter.name:
-        found = f"this is the notebook of {about['chapter']}" if about.get("chapter") else "it does not say of which chapter it is"
-        raise HandInError(f"{path}: {found}\n    remedy: work in the notebook of {chapter.name}; `make update` brings its newest edition")
+        which = f"this is the notebook of {about['chapter']}" if about.get("chapter") else "it does not say of which chapter it is"
+        raise HandInError(f"{path}: {which}\n    remedy: work in the notebook of {chapter.name}; `make update` brings its newest edition")
     missing = [name for name in about.get("answers", []) if name not in answers(notebook)]
     if missing:
         remedy = "in JupyterLab, undo the deletion, or copy the cell from a fresh copy of the notebook"

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from grader.course import Course
 from grader.safe_text import visible
-from grader.student.progress import Progress, State
+from grader.student.progress import Progress, State, progress
 
 SIGNS = {State.PASSING: "●", State.WRITTEN: "●", State.FAILING: "✗", State.UNTOUCHED: "·"}
 STYLES = {State.PASSING: "green", State.WRITTEN: "green", State.FAILING: "red", State.UNTOUCHED: "dim"}
@@ -42,6 +43,12 @@ def show(found: Sequence[Progress], console: Console, *, details: bool) -> None:
             console.print(f"{standing.state:9}  {standing.title or standing.exercise}", style=STYLES[standing.state], markup=False)
             for line in standing.message.strip().splitlines()[:3]:
                 console.print(f"           {visible(line)}", markup=False)
+
+
+def draw_course() -> None:
+    """Draw the progress of the course that the working directory lies in: for a cell of the welcome page."""
+    course = Course.find()
+    draw(list(progress(course, course.released())))
 
 
 def draw(found: Sequence[Progress], path: Path | None = None) -> None:

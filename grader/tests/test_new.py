@@ -60,11 +60,12 @@ def watching(course: Course) -> Iterator[subprocess.Popen[str]]:
 def test_a_lesson_is_built_whenever_it_is_saved_and_a_fault_ends_nothing(built: Course) -> None:
     (chapter,) = built.chapters()
     with watching(built) as process:
-        assert process.stdout
+        printed = process.stdout
+        assert printed
 
         def read_until(words: str) -> None:
             deadline = time.monotonic() + 60
-            while words not in process.stdout.readline():
+            while words not in printed.readline():
                 assert time.monotonic() < deadline
 
         read_until("up to date")

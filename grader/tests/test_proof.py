@@ -29,7 +29,7 @@ PASSES = Step("passes", python("print('details'); print('in short')"))
 def test_every_chapter_that_is_found_is_proved(course: Course) -> None:
     shutil.copytree(course.root / "solutions" / "01_tiny", course.root / "solutions" / "02_other")
     (course.root / "solutions" / "02_other" / "01_tiny.py").rename(course.root / "solutions" / "02_other" / "02_other.py")
-    steps = {step.name: " ".join(step.commands[0]) for step in everything(course.chapters())}
+    steps = {step.name: " ".join(step.commands[0]) for step in everything(course)}
     assert list(steps) == ["style", "types", "check", "solutions", "notebooks", "audit", "package", "demo"]
     for name in ("solutions", "notebooks"):
         assert "01_tiny" in steps[name]
@@ -41,8 +41,8 @@ def test_every_chapter_that_is_found_is_proved(course: Course) -> None:
     assert not any("01_tiny" in part for step in about(course.chapters(["02"])) for command in step.commands for part in command)
 
 
-def test_a_course_without_chapters_is_still_proved() -> None:
-    assert [step.name for step in everything([])] == ["style", "types", "package", "demo"]
+def test_a_course_without_chapters_is_still_proved(tmp_path: Path) -> None:
+    assert [step.name for step in everything(Course(tmp_path))] == ["style", "types", "package", "demo"]
 
 
 def test_the_last_line_of_words_sums_a_step_up(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] sittings="3"
 # # Python objects behind PyTorch
 #
 # A program that trains a network is full of lines like these:

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="01" sittings="2"
 # # Tensors, shapes, broadcasting
 #
 # The first picture below is a photo.

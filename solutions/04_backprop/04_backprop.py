@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="02" sittings="3"
 # # Autograd and backprop from scratch
 #
 # A network with 129 adjustable numbers looks at 30 measurements of a tumour and says "benign".

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="02" sittings="2"
 # # Linear model and gradient descent
 #
 # It is evening in Seattle, and today's maximum was 20 °C.

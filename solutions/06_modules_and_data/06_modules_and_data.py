@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="04 05" sittings="2"
 # # Module, loop, data
 #
 # A program has been shown 5,000 pictures of clothes, each with its name.

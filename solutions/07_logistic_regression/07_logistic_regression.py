@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="06" sittings="3"
 # # Logistic and softmax regression
 #
 # A program reads ten thousand handwritten digits, and says for each one which digit it is *and how sure it is*.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="07" sittings="2"
 # # Optimizers
 #
 # Five walkers stand on the left slope of a long, curved valley, in fog.

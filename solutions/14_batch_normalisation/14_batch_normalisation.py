@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="07" sittings="2"
 # # Normalisation
 #
 # A network of twelve layers looks at 2,000 pictures of clothes, five times over.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="07" sittings="2"
 # # Convolution by hand
 #
 # Nine numbers made the right picture below from the left one.

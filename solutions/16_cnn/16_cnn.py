@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="14 15" sittings="2"
 # # LeNet, AlexNet, VGG, GoogLeNet
 #
 # A program knows garments: of 100 pictures that it has never seen it names 82 rightly.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="07" sittings="3"
 # # Recurrent networks
 #
 # A travel desk reads "leave Taipei and arrive Osaka", and "arrive Taipei and leave Osaka".

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="20" sittings="2"
 # # GRU and LSTM
 #
 # In *Alice in Wonderland* a quotation opens with a backquote and closes with an apostrophe.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="21" sittings="2"
 # # Attention
 #
 # "Thu 31 Oct 1957" is 1957年10月31日星期四 in Chinese.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] needs="14 23" sittings="2"
 # # Where does each character of a translation come from?
 #
 # "Saturday, 5 June 2021" is 2021年6月5日星期六 in Chinese.
