@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab progress update submit new watch build check audit test portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab progress update submit new watch student-bundle build check audit test portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -40,6 +40,9 @@ new: setup ## Begin a chapter: make new LESSON=27 TITLE="Graphs"
 
 watch: setup ## Build a chapter whenever its lesson is saved: make watch LESSON=27
 	$(GRADER) watch $(LESSON) $(ARGS)
+
+student-bundle: setup ## Write dist/deep-learning.zip for students: notebooks, data, environment, no solutions
+	$(GRADER) bundle $(LESSON) $(ARGS)
 
 build: setup ## Build the notebooks of the lessons that changed
 	$(GRADER) build $(LESSON) $(ARGS)

@@ -112,17 +112,18 @@ def _student(course: Course, chapter: Chapter, lesson: Lesson) -> Iterator[Grade
 
 def _leaks(chapter: Chapter, lesson: Lesson, student: NotebookNode) -> Iterator[GraderError]:
     """A telling line of a secret cell that stands anywhere in the student notebook, stubs excepted."""
+    for line, secret in secrets(lesson).items():
+        for cell in student.cells:
+            if line in cell.source:
+                found = f"a line of {secret.role.value} '{secret.id}' stands in cell '{cell.id}' of {chapter.student}: {line!r}"
+                yield DriftError(f"{lesson.path}:{secret.line}: {found}\n    remedy: write the lesson, or the secret cell, in another way")
+
+
+def secrets(lesson: Lesson) -> dict[str, Cell]:
+    """Return the telling lines that no student may see, each with its cell; not what stands in a stub anyway."""
     stubs = "\n".join(cell.blank for cell in lesson.with_role(Role.EXERCISE, Role.ANSWER))
-    for secret in lesson.cells:
-        for line in sorted({line.strip() for line in _secret_lines(secret)}):
-            if len(line) < TELLING or line in stubs:
-                continue
-            for cell in student.cells:
-                if line in cell.source:
-                    found = f"a line of {secret.role.value} '{secret.id}' stands in cell '{cell.id}' of {chapter.student}: {line!r}"
-                    yield DriftError(
-                        f"{lesson.path}:{secret.line}: {found}\n    remedy: write the lesson, or the secret cell, in another way"
-                    )
+    lines = {line.strip(): cell for cell in reversed(lesson.cells) for line in reversed(_secret_lines(cell))}
+    return {line: cell for line, cell in reversed(lines.items()) if len(line) >= TELLING and line not in stubs}
 
 
 def _secret_lines(cell: Cell) -> list[str]:

@@ -125,6 +125,22 @@ def check(lessons: Lessons = None) -> None:
 
 
 @app.command()
+def bundle(
+    lessons: Lessons = None,
+    path: Annotated[Path | None, typer.Option(help="The archive; dist/deep-learning.zip where it is not given.")] = None,
+) -> None:
+    """Write one archive for students: notebooks, data, program and environment, no solutions."""
+    from grader.bundle import NAME
+    from grader.bundle import bundle as run
+
+    course, chapters = select(lessons)
+    made = run(course, chapters, path or course.root / "dist" / f"{NAME}.zip")
+    for part, size in made.parts.items():
+        console.print(f"{size / 2**20:8.2f} MiB  {part}", markup=False)
+    console.print(f"{made.path.stat().st_size / 2**20:8.2f} MiB  {made.path}", markup=False)
+
+
+@app.command()
 def audit(
     lessons: Lessons = None,
     split_mutants: Annotated[bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")] = True,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grader.course import Course
+from grader.course import Chapter, Course
 from grader.files import write_if_changed
 from grader.lesson import Lesson, read
 from grader.notebook import KERNELSPEC, content_id, dumps
@@ -68,9 +68,9 @@ def path(course: Course) -> Path:
     return course.root / "notebooks" / "welcome.ipynb"
 
 
-def page(course: Course) -> NotebookNode:
-    """Return the page for the chapters that there are."""
-    lessons = [read(chapter.source) for chapter in course.chapters()]
+def page(course: Course, chapters: Sequence[Chapter] | None = None) -> NotebookNode:
+    """Return the page for these chapters, or for all that there are."""
+    lessons = [read(chapter.source) for chapter in chapters or course.chapters()]
     cells = [
         new_markdown_cell(HEAD.format(first=f"{_number(lessons[0])} {lessons[0].title}", link=_link(lessons[0]))),
         new_markdown_cell("\n".join(_table(lessons))),

@@ -39,7 +39,8 @@ def released(built: Course) -> NotebookNode:
 
 
 def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
-    return next(cell for cell in notebook.cells if name in (grade_id(cell), cell.id))
+    cell: NotebookNode = next(cell for cell in notebook.cells if name in (grade_id(cell), cell.id))
+    return cell
 
 
 def answered(notebook: NotebookNode, **sources: str) -> NotebookNode:
