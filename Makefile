@@ -9,7 +9,7 @@ DATA := $(if $(COURSE_DATA),$(COURSE_DATA),data)
 INSIDE := PATH="$(CURDIR)/$(BIN):$$PATH"
 GRADER := $(INSIDE) grader
 OLDEST_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
-LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json $(VENV)/etc/jupyter/labconfig/page_config.json
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json $(VENV)/etc/jupyter/labconfig/page_config.json $(VENV)/etc/ipython/ipython_config.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -113,6 +113,9 @@ $(VENV)/share/jupyter/lab/settings/%: lab/% $(VENV)/.installed
 	@mkdir -p $(@D) && cp $< $@
 
 $(VENV)/etc/jupyter/labconfig/%: lab/% $(VENV)/.installed
+	@mkdir -p $(@D) && cp $< $@
+
+$(VENV)/etc/ipython/%: lab/% $(VENV)/.installed
 	@mkdir -p $(@D) && cp $< $@
 
 $(DATA)/.unpacked: $(wildcard $(DATA)/SHA256SUMS $(DATA)/*/*/*.gz) | $(VENV)/.installed
