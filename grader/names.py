@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import symtable
 from collections.abc import Iterator
+from functools import lru_cache
 
 BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 
@@ -33,6 +34,7 @@ def read(source: str) -> frozenset[str]:
     return frozenset(found - BUILTINS)
 
 
+@lru_cache(4096)  # every submission has the cells of its chapter
 def bound_and_read(source: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names that a person's `source` binds, and those that it reads without binding them; none where Python cannot parse it."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
 from grader.lesson import DROPPED_ROLES, TEST_ROLES, Cell, Lesson, Role
 
@@ -82,7 +82,7 @@ def content_id(source: str) -> str:
 
 def dumps(notebook: NotebookNode) -> str:
     """Return the bytes that are committed: sorted keys, one newline at the end."""
-    return str(nbformat.writes(notebook, version=4)).rstrip("\n") + "\n"
+    return str(writes(notebook)).rstrip("\n") + "\n"
 
 
 def load(path: Path) -> NotebookNode:

@@ -54,6 +54,10 @@ class Recorder:
 
     def __enter__(self) -> Self:
         self.book = self._stack.enter_context(gradebook(self.course))
+        sheet = self.book.find_notebook(self.chapter.name, self.chapter.name)
+        cells = [*sheet.grade_cells, *sheet.solution_cells, *sheet.task_cells]
+        self._names = {cell.id: cell.name for cell in cells}  # else each grade would ask for its name, in every submission
+        self.book.db.expunge_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -111,10 +115,10 @@ class Recorder:
         sheet = book.find_submission_notebook(name, name, student)
         cells = {grade_id(cell): cell for cell in notebook.cells if grade_id(cell)}
         for grade in sheet.grades:
-            grade.auto_score = self._score(cells.get(grade.name), passed)
+            grade.auto_score = self._score(cells.get(self._names[grade.cell_id]), passed)
             grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None  # as SaveAutoGrades has it
         for comment in sheet.comments:
-            cell = cells.get(comment.name)
+            cell = cells.get(self._names[comment.cell_id])
             unanswered = cell is not None and cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             comment.auto_comment = "No response." if unanswered else None
         book.db.flush()
