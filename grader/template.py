@@ -235,7 +235,7 @@ def _plain(cell: dict[str, Any], number: int) -> NotebookNode:
 
 def _cell(kind: str, identity: str, source: str, metadata: dict[str, Any]) -> NotebookNode:
     """Return a cell as nbformat's own functions make it, which validate each: that takes longer than all the rest."""
-    code = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    code: dict[str, Any] = {"outputs": [], "execution_count": None} if kind == "code" else {}
     made: NotebookNode = nbformat.from_dict({"cell_type": kind, "id": identity, "source": source, "metadata": metadata, **code})
     return made
 

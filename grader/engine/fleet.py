@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -26,7 +27,7 @@ from grader.engine.grade import ChapterGrader, Result
 from grader.engine.plan import Plan, Task
 from grader.errors import GraderError
 
-AHEAD = 3  # submissions for each worker that are handed out at a time: enough to keep it busy, few enough to keep this process small
+AHEAD = 8  # submissions for each worker that are handed out at a time: enough to go on beside an endless one, few enough for the memory
 
 Other = TypeVar("Other")
 
@@ -71,7 +72,7 @@ class Fleet:
         """How many workers there are now, at least one."""
         return max(1, len(self._client.nthreads()))
 
-    def grade(self, plan: Plan, tasks: Iterable[Task | Other]) -> Iterator[tuple[Task, Result] | Other]:
+    def grade(self, tasks: Iterable[tuple[Plan, Task] | Other]) -> Iterator[tuple[Plan, Task, Result] | Other]:
         """Yield each task with its result, in the order of `tasks`, whatever the order in which they end; what is no task as it is.
 
         Raises GraderError where the workers are lost.
@@ -82,13 +83,14 @@ class Fleet:
                 full = len(waiting) >= AHEAD * self.workers
             if full:
                 yield self._next(waiting)
-            waiting.append((task, self._submit(plan, task) if isinstance(task, Task) else None))
+            waiting.append((task, self._submit(*task) if isinstance(task, tuple) else None))
         while waiting:
             yield self._next(waiting)
 
     def _submit(self, plan: Plan, task: Task) -> Any:
         with _telling_of_lost_workers():
-            return self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=f"{plan.chapter}-{task.key}")
+            key = f"{plan.chapter}-{uuid.uuid4().hex}"  # dask keeps statistics for ever of what it takes for another kind of task
+            return self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=key)
 
     @staticmethod
     def _next(waiting: deque[tuple[Any, Any]]) -> Any:
@@ -97,9 +99,9 @@ class Fleet:
             return task
         with _telling_of_lost_workers():
             try:
-                return task, future.result()
+                return *task, future.result()
             except KilledWorker:
-                return task, Result("crashed", "every worker that graded it was killed")
+                return *task, Result("crashed", "every worker that graded it was killed")
 
 
 @contextmanager

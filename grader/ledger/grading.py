@@ -7,7 +7,9 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Self
 
 from nbformat import NotebookNode
 
@@ -15,7 +17,7 @@ from grader.course import Chapter, Course
 from grader.engine import sandbox
 from grader.engine.fleet import Fleet
 from grader.engine.grade import Failure, Result
-from grader.engine.plan import Seconds, Task, plan_of, task_of
+from grader.engine.plan import Plan, Seconds, Task, plan_of, task_of
 from grader.errors import LedgerError
 from grader.ledger import stock
 from grader.ledger.gradebook import alone, prepare, template_of
@@ -96,11 +98,28 @@ def grade(course: Course, chapters: list[Chapter], options: Options | None = Non
                 yield from _by_stock_nbgrader(course, chapters, options)
                 return
             with Fleet(course.data, options.workers, options.scheduler, sandboxed=options.sandboxed) as fleet:
-                for chapter in chapters:
-                    yield from _Run(course, chapter, options, fleet).results()
+                yield from _by_the_engine(course, chapters, options, fleet)
     except OSError as error:  # a full disk, a folder that may not be written
         remedy = "mend this and run it again; what is graded stays, and it goes on there"
         raise LedgerError(f"{course.gradebook}: cannot be written: {error}\n    remedy: {remedy}") from error
+
+
+def _by_the_engine(course: Course, chapters: list[Chapter], options: Options, fleet: Fleet) -> Iterator[Graded]:
+    """Grade all chapters in one stream: while one worker is at the end of a chapter, another begins the next."""
+    with ExitStack() as stack:
+        runs: dict[str, _Run] = {}
+
+        def tasks() -> Iterator[tuple[Plan, Task] | Graded]:
+            for chapter in chapters:
+                run = runs[chapter.name] = stack.enter_context(_Run(course, chapter, options))
+                yield from run.tasks()
+
+        for result in fleet.grade(tasks()):
+            if isinstance(result, Graded):
+                yield result
+            else:
+                plan, task, found = result
+                yield runs[plan.chapter].record(task, found)
 
 
 def _by_stock_nbgrader(course: Course, chapters: list[Chapter], options: Options) -> Iterator[Graded]:
@@ -132,19 +151,23 @@ class _Waiting:
 class _Run:
     """One chapter's submissions on their way through the fleet."""
 
-    def __init__(self, course: Course, chapter: Chapter, options: Options, fleet: Fleet) -> None:
-        self.course, self.chapter, self.options, self.fleet = course, chapter, options, fleet
+    def __init__(self, course: Course, chapter: Chapter, options: Options) -> None:
+        self.course, self.chapter, self.options = course, chapter, options
         self.template = template_of(chapter)
         self.plan = plan_of(chapter, self.template, options.seconds)
         self.fingerprints = {name: self.plan.fingerprint_of(check) for name, check in self.plan.checks.items()}
+        self.recorder = Recorder(course, chapter, self.template)
         self.waiting: dict[str, _Waiting] = {}
 
-    def results(self) -> Iterator[Graded]:
-        with Recorder(self.course, self.chapter, self.template) as self.recorder:
-            for result in self.fleet.grade(self.plan, self._tasks()):
-                yield result if isinstance(result, Graded) else self._record(*result)
+    def __enter__(self) -> Self:
+        self.recorder.__enter__()
+        return self
 
-    def _tasks(self) -> Iterator[Task | Graded]:
+    def __exit__(self, *error: object) -> None:
+        self.recorder.__exit__(*error)
+
+    def tasks(self) -> Iterator[tuple[Plan, Task] | Graded]:
+        """Yield what there is to grade, and what is done without."""
         for student in students(self.course, self.chapter):
             handed_in = read(self.course, self.chapter, student, self.template)
             if isinstance(handed_in, Problem):
@@ -155,7 +178,7 @@ class _Run:
             else:
                 yield self._task(handed_in, handed_in.cells)
 
-    def _task(self, handed_in: HandedIn, cells: NotebookNode) -> Task | Graded:
+    def _task(self, handed_in: HandedIn, cells: NotebookNode) -> tuple[Plan, Task] | Graded:
         """Return what is to be graded of a submission; where all of it is up to date, what was."""
         student = handed_in.student
         digest = hashlib.sha256(json.dumps([cells, handed_in.time], sort_keys=True).encode()).hexdigest()
@@ -168,9 +191,10 @@ class _Run:
         rebuilt = rebuild(self.template, cells)
         notes = (*rebuilt.notes, *handed_in.notes)
         self.waiting[student] = _Waiting(handed_in, rebuilt.notebook, notes, digest, before if partly else None)
-        return task_of(self.plan, student, rebuilt.notebook, stale if partly else None)
+        return self.plan, task_of(self.plan, student, rebuilt.notebook, stale if partly else None)
 
-    def _record(self, task: Task, result: Result) -> Graded:
+    def record(self, task: Task, result: Result) -> Graded:
+        """Write what became of a submission."""
         entry = self.waiting.pop(task.key)
         if entry.before:
             kept = entry.before.failures.keys() & self.plan.checks.keys() - set(task.checks)
