@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import time
@@ -100,8 +99,12 @@ def watch(lesson: Annotated[str, typer.Argument(help="The chapter, by number, na
         saved = chapter.source.stat().st_mtime_ns if chapter.source.is_file() else None  # an editor may replace the file
         if saved and saved != seen:
             seen = saved
-            with contextlib.suppress(typer.Exit):  # what is wrong has been printed; the next save may mend it
+            try:  # what is wrong, the next save may mend
                 build([chapter.name])
+            except GraderError as error:  # also of another lesson, which the tables of chapters read
+                console.print(str(error), style="red", markup=False)
+            except typer.Exit:
+                continue  # the reason has been printed
         time.sleep(WATCH_SECONDS)
 
 

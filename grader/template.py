@@ -60,7 +60,7 @@ def read_submission(path: Path, template: NotebookNode) -> NotebookNode | Note:
         return Note(f"the file is not JSON: {str(error)[:100]}", "ask for the notebook again, as JupyterLab saves it")
     if broken := _broken(data):
         return Note(broken, "ask for the notebook again, as JupyterLab saves it")
-    submission = NotebookNode(cells=[_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)])
+    submission = _notebook([_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)], {})
     if not {grade_id(cell) for cell in submission.cells} & set(_Template.of(template).answers):
         return Note("it has none of this chapter's exercise cells", "is it another chapter's notebook? ask for the right one")
     return submission
@@ -88,8 +88,7 @@ def rebuild(template: NotebookNode, submission: NotebookNode) -> Rebuilt:
         cells += [_added(source) for source in found.added[position]]
     for number, cell in enumerate((cell for cell in cells if not cell.get("id")), start=1):
         cell.id = f"added-{number}"
-    notebook: NotebookNode = nbformat.from_dict({"cells": cells, "metadata": template.metadata, "nbformat": 4, "nbformat_minor": 5})
-    return Rebuilt(notebook, tuple(_notes(known, found)))
+    return Rebuilt(_notebook(cells, template.metadata), tuple(_notes(known, found)))
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -231,6 +230,11 @@ def _plain(cell: dict[str, Any], number: int) -> NotebookNode:
     name = grade_id(NotebookNode(metadata=cell.get("metadata", {})))
     kind = "code" if cell["cell_type"] == "code" else "markdown"
     return _cell(kind, f"cell-{number}", source, {"nbgrader": {"grade_id": name}} if name else {})
+
+
+def _notebook(cells: list[NotebookNode], metadata: dict[str, Any]) -> NotebookNode:
+    made: NotebookNode = nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+    return made
 
 
 def _cell(kind: str, identity: str, source: str, metadata: dict[str, Any]) -> NotebookNode:

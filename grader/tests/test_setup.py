@@ -89,7 +89,9 @@ def test_setup_does_everything_once(workplace: Workplace) -> None:
 def test_lab_starts_at_once_when_all_is_there(workplace: Workplace) -> None:
     workplace.make("setup")
     workplace.make("lab", "ARGS=--no-browser --port 8899")
-    assert workplace.called() == ["jupyter lab --ServerApp.root_dir=notebooks --no-browser --port 8899"]
+    assert workplace.called() == [
+        "jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/welcome.ipynb --no-browser --port 8899"
+    ]
 
 
 @pytest.mark.parametrize("broken", ["-m venv", "preflight.py registry", "-r requirements.lock", "-e .", "-m pip check", "data"])
