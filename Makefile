@@ -68,7 +68,7 @@ demo: setup ## Make a class of students and grade it from end to end
 test-faults: setup ## The long form of the tests that kill, fill and lock while grading runs
 	GRADER_FAULTS=20 $(INSIDE) python -m pytest grader/tests/test_faults.py
 
-bench: setup ## Time the engine beside stock nbgrader; a quarter of an hour, on a quiet machine
+bench: setup ## Time the engine beside stock nbgrader; half an hour, on a quiet machine
 	$(INSIDE) python -m grader.bench.throughput $(ARGS)
 	$(INSIDE) python -m grader.bench.memory
 
