@@ -22,6 +22,7 @@ from grader.engine.confine import Limits
 from grader.engine.sandbox import SandboxError
 
 NAME = "bubblewrap"  # as pyproject.toml registers it
+MAX_FILES = 500  # a command line has room for a few thousand
 WORK, CONNECTION = "/tmp/work", "/tmp/connection.json"  # where they are inside
 
 
@@ -41,10 +42,11 @@ class SandboxedProvisioner(LocalProvisioner):
             manager.transport, manager.ip = "ipc", str(self.sockets / "socket")
         manager.kernel_spec.interrupt_mode = "message"  # a signal would reach bubblewrap alone
         made = await super().pre_launch(**kwargs)
-        folder = Path(made.get("cwd") or Path.cwd())
+        folder = Path(made["cwd"]) if made.get("cwd") else None  # without one, the kernel sees no files
         program = ["-m", "grader.engine.kernel", *_arguments(made["cmd"], manager.connection_file), "--log-level=CRITICAL"]
         visible = _visible(Path(manager.connection_file), self.sockets, folder)
-        made["cmd"] = sandbox.command(program, Path(os.environ.get("COURSE_DATA", folder / "../../data")), tuple(visible), WORK)
+        data = Path(os.environ.get("COURSE_DATA", (folder or Path.cwd()) / "../../data"))
+        made["cmd"] = sandbox.command(program, data, tuple(visible), WORK)
         made["env"] = {"PATH": os.environ.get("PATH", "")}  # bubblewrap's own; it gives the kernel others
         return made
 
@@ -63,9 +65,13 @@ def _arguments(command: Sequence[str], connection: str) -> list[str]:
     return [CONNECTION if argument == connection else argument for argument in after]
 
 
-def _visible(connection: Path, sockets: Path, folder: Path) -> Iterator[str]:
+def _visible(connection: Path, sockets: Path, folder: Path | None) -> Iterator[str]:
     """Yield bubblewrap's arguments for what a kernel sees beside what every program in the sandbox does."""
     yield from ("--die-with-parent", "--ro-bind", str(connection), CONNECTION, "--bind", str(sockets), str(sockets))
     yield from ("--size", str(Limits().disk), "--tmpfs", WORK)
-    for place, path in attachments(folder).items():
+    files = attachments(folder) if folder else {}
+    if len(files) > MAX_FILES:
+        remedy = "start it in the notebook's own folder"
+        raise SandboxError(f"{folder}: more than {MAX_FILES} files, which a kernel in the sandbox would see\n    remedy: {remedy}")
+    for place, path in files.items():
         yield from ("--ro-bind", str(path), f"{WORK}/{place}")

@@ -11,7 +11,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from grader.engine.provisioner import NAME
+from grader.engine.provisioner import NAME, _visible
+from grader.engine.sandbox import SandboxError
 from grader.notebook import KERNELSPEC
 from grader.proof import Step, nbval, run
 
@@ -101,3 +102,11 @@ def test_an_environment_variable_chooses_it_for_every_program(tmp_path: Path) ->
     assert not run(Step("as you", (command,)), tmp_path, 60).passed
     outcome = run(Step("sandboxed", (command,), {"JUPYTER_DEFAULT_PROVISIONER_NAME": NAME}), tmp_path, 60)
     assert outcome.passed, outcome.output
+
+
+def test_a_folder_of_too_many_files_is_refused_with_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grader.engine.provisioner.MAX_FILES", 2)
+    for name in "abc":
+        (tmp_path / name).touch()
+    with pytest.raises(SandboxError, match=r"more than 2 files.*\n    remedy: start it in the notebook's own folder"):
+        list(_visible(tmp_path / "connection.json", tmp_path, tmp_path))
