@@ -10,7 +10,8 @@ from pathlib import Path
 from grader import data, welcome
 from grader.check import check
 from grader.course import CONFIG_NAME, Chapter, Course, attachments
-from grader.errors import DriftError, GraderError
+from grader.errors import DriftError
+from grader.files import whole
 from grader.notebook import dumps
 
 NAME = "deep-learning"  # of the folder inside
@@ -59,17 +60,8 @@ def bundle(course: Course, chapters: Sequence[Chapter], path: Path) -> Bundle:
     errors = [error for _, found in check(course, list(chapters)) for error in found]
     if errors:
         raise DriftError("\n".join(map(str, errors)))
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            parts = {part: _write(archive, files) for part, files in _parts(course, chapters)}
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise GraderError(
-            f"{path}: cannot be written: {error.strerror}\n    remedy: make room on the disk, or make the folder writable"
-        ) from error
+    with whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        parts = {part: _write(archive, files) for part, files in _parts(course, chapters)}
     return Bundle(path, parts)
 
 

@@ -19,6 +19,11 @@ class Chapter:
     root: Path
 
     @property
+    def number(self) -> str:
+        """The digits that its name begins with, such as `05`."""
+        return self.name.partition("_")[0]
+
+    @property
     def source(self) -> Path:
         """The lesson source, the only file that is written by hand."""
         return self.root / "solutions" / self.name / f"{self.name}.py"
@@ -100,7 +105,7 @@ class Course:
         chosen: list[Chapter] = []
         for wanted in selection:
             name = Path(wanted).stem
-            matches = [chapter for chapter in found if chapter.name == name or chapter.name.partition("_")[0] == name]
+            matches = [chapter for chapter in found if chapter.name == name or chapter.number == name]
             if not matches:
                 known = ", ".join(chapter.name for chapter in found) or "none"
                 raise GraderError(f"no chapter '{wanted}' in {self.root}\n    remedy: choose one of: {known}")

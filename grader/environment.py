@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 # Two threads on two busy cores ran 6 to 30 times slower than one.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 MEMORY = 6 * 2**30  # bytes that a process which runs answers may allocate
+
+
+def use_sockets(config: Any, folder: Path) -> None:
+    """Let Jupyter speak to kernels over sockets in `folder`: ports could be taken or reached by others, and TCP warns on stderr."""
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.connection_file = str(folder / "kernel.json")
 
 
 def silence() -> None:

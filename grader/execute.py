@@ -16,7 +16,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from grader.environment import ONE_THREAD
+from grader.environment import ONE_THREAD, use_sockets
 from grader.errors import BuildError
 
 CELL_TIMEOUT = 120  # seconds; a whole chapter is meant to take less than 60
@@ -56,9 +56,7 @@ def execute(notebook: NotebookNode, path: Path, figures: Path | None = None) -> 
 
 def _client(run: NotebookNode, path: Path, runtime: Path) -> NotebookClient:
     config = Config()
-    if os.name == "posix":  # TCP warns on stderr; ipc needs a path that means the same in the kernel's folder
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.connection_file = str(runtime / "kernel.json")
+    use_sockets(config, runtime)
     resources = {"metadata": {"path": str(path.parent)}}
     return NotebookClient(run, timeout=CELL_TIMEOUT, record_timing=False, coalesce_streams=True, resources=resources, config=config)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from grader.errors import GraderError
@@ -11,14 +13,21 @@ def write_if_changed(path: Path, content: bytes) -> bool:
     """Write `content` to `path`, whole or not at all; say whether the file changed."""
     if path.is_file() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as partial:
+        partial.write_bytes(content)
+    return True
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write to, which then takes its name; GraderError, and nothing there, where that cannot be done."""
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise GraderError(
             f"{path}: cannot be written: {error.strerror}\n    remedy: make room on the disk, or make the folder writable"
         ) from error
-    return True

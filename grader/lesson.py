@@ -136,6 +136,11 @@ class Lesson:
         return self.path.stem
 
     @property
+    def number(self) -> str:
+        """The digits that its name begins with, such as `05`."""
+        return self.name.partition("_")[0]
+
+    @property
     def title(self) -> str:
         """The first heading."""
         for cell in self.cells:

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 from grader.lesson import DROPPED_ROLES, TEST_ROLES, Cell, Lesson, Role
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+PYTHON = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}  # metadata of every notebook
 COURSE_KEY = "course"  # in a notebook's metadata: its chapter and the names of its answer cells
 EXPLANATION_TAG = "explanation"
 SCHEMA_VERSION = 3
@@ -25,8 +26,7 @@ def instructor_notebook(lesson: Lesson) -> NotebookNode:
     _set_ids(cells)
     answers = [cell.id for cell in lesson.cells if cell.role in (Role.EXERCISE, Role.ANSWER)]
     about = {"chapter": lesson.name, "answers": answers}
-    metadata = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}, COURSE_KEY: about}
-    notebook: NotebookNode = new_notebook(cells=cells, metadata=metadata)
+    notebook: NotebookNode = new_notebook(cells=cells, metadata={**PYTHON, COURSE_KEY: about})
     nbformat.validate(notebook)
     return notebook
 

@@ -50,10 +50,9 @@ def update(course: Course) -> bool:
 
 
 def _row(course: Course, chapter: Chapter, lesson: Lesson) -> str:
-    number = chapter.name.partition("_")[0]
     link = chapter.student.relative_to(course.root).as_posix()
     points = sum(exercise.points for exercise in lesson.exercises)
-    return f"| {number} [{lesson.title}]({link}) | {len(lesson.exercises)} | {points:g} | {'; '.join(abilities(lesson))} |"
+    return f"| {chapter.number} [{lesson.title}]({link}) | {len(lesson.exercises)} | {points:g} | {'; '.join(abilities(lesson))} |"
 
 
 def _items(block: str) -> Iterator[str]:

@@ -85,9 +85,8 @@ def _first_cell(lesson: Lesson) -> Iterator[Finding]:
     for cell in lesson.cells[1:]:
         for key in sorted({"needs", "sittings"} & set(cell.keys)):
             yield _finding(lesson, cell, f"{key}= stands on a cell that is not the first", "move it to the lesson's first cell")
-    own = lesson.name.partition("_")[0]
     for number in lesson.needs:
-        if not re.fullmatch(r"\d\d", number) or number >= own:
+        if not re.fullmatch(r"\d\d", number) or number >= lesson.number:
             yield _finding(lesson, lesson.cells[0], f"needs= names '{number}'", "name earlier chapters by their two digits")
     sittings = lesson.cells[0].keys.get("sittings", "1")
     if not re.fullmatch("[1-9]", sittings):

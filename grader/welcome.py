@@ -11,8 +11,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grader.course import Chapter, Course
 from grader.files import write_if_changed
+from grader.fingerprints import Fingerprints
 from grader.lesson import Lesson, read
-from grader.notebook import KERNELSPEC, content_id, dumps
+from grader.notebook import PYTHON, content_id, dumps
 from grader.readme import abilities
 
 HEAD = """# Deep learning, from `enumerate` to a Transformer that translates
@@ -72,7 +73,7 @@ def page(course: Course, chapters: Sequence[Chapter] | None = None) -> NotebookN
     """Return the page for these chapters, or for all that there are."""
     lessons = [read(chapter.source) for chapter in chapters or course.chapters()]
     cells = [
-        new_markdown_cell(HEAD.format(first=f"{_number(lessons[0])} {lessons[0].title}", link=_link(lessons[0]))),
+        new_markdown_cell(HEAD.format(first=f"{lessons[0].number} {lessons[0].title}", link=_link(lessons[0]))),
         new_markdown_cell("\n".join(_table(lessons))),
         new_markdown_cell(MAP.format(arrows="\n".join(_arrows(lessons)))),
         new_markdown_cell(EXERCISES),
@@ -82,14 +83,20 @@ def page(course: Course, chapters: Sequence[Chapter] | None = None) -> NotebookN
     ]
     for cell in cells:
         cell.id = content_id(cell.source)
-    notebook: NotebookNode = new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
+    notebook: NotebookNode = new_notebook(cells=cells, metadata=PYTHON)
     nbformat.validate(notebook)
     return notebook
 
 
 def update(course: Course) -> bool:
     """Write the page of now; say whether that changed it."""
-    return bool(course.chapters()) and write_if_changed(path(course), dumps(page(course)).encode())
+    fingerprints, place = Fingerprints(course), path(course)
+    files = (place, *(chapter.source for chapter in course.chapters()))
+    if not course.chapters() or fingerprints.hold(place.name, files):
+        return False
+    changed = write_if_changed(place, dumps(page(course)).encode())
+    fingerprints.keep(place.name, files)
+    return changed
 
 
 def _table(lessons: list[Lesson]) -> Iterator[str]:
@@ -97,23 +104,19 @@ def _table(lessons: list[Lesson]) -> Iterator[str]:
     yield "| chapter | after it you can | needs | sittings | exercises |"
     yield "|:---|:---|:---|---:|---:|"
     for lesson in lessons:
-        link = f"[{_number(lesson)} {lesson.title}]({_link(lesson)})"
+        link = f"[{lesson.number} {lesson.title}]({_link(lesson)})"
         yield f"| {link} | {'; '.join(abilities(lesson))} | {', '.join(lesson.needs)} | {lesson.sittings} | {len(lesson.exercises)} |"
 
 
 def _arrows(lessons: list[Lesson]) -> Iterator[str]:
     """Yield the graph's nodes and edges in Mermaid's notation."""
-    known = {_number(lesson) for lesson in lessons}
+    known = {lesson.number for lesson in lessons}
     for lesson in lessons:
         title = lesson.title.replace('"', "#quot;")
-        yield f'    c{_number(lesson)}["{_number(lesson)} {title}"]'
+        yield f'    c{lesson.number}["{lesson.number} {title}"]'
         for number in lesson.needs:
             if number in known:
-                yield f"    c{number} --> c{_number(lesson)}"
-
-
-def _number(lesson: Lesson) -> str:
-    return lesson.name.partition("_")[0]
+                yield f"    c{number} --> c{lesson.number}"
 
 
 def _link(lesson: Lesson) -> str:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Self
 
 from nbformat import NotebookNode
 
@@ -111,7 +110,8 @@ def _by_the_engine(course: Course, chapters: list[Chapter], options: Options, fl
 
         def tasks() -> Iterator[tuple[Plan, Task] | Graded]:
             for chapter in chapters:
-                run = runs[chapter.name] = stack.enter_context(_Run(course, chapter, options))
+                run = runs[chapter.name] = _Run(course, chapter, options)
+                stack.enter_context(run.recorder)
                 yield from run.tasks()
 
         for result in fleet.grade(tasks()):
@@ -158,13 +158,6 @@ class _Run:
         self.fingerprints = {name: self.plan.fingerprint_of(check) for name, check in self.plan.checks.items()}
         self.recorder = Recorder(course, chapter, self.template)
         self.waiting: dict[str, _Waiting] = {}
-
-    def __enter__(self) -> Self:
-        self.recorder.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.recorder.__exit__(*error)
 
     def tasks(self) -> Iterator[tuple[Plan, Task] | Graded]:
         """Yield what there is to grade, and what is done without."""

@@ -23,7 +23,7 @@ from nbgrader.converters import Autograde
 from grader.course import Chapter, Course
 from grader.engine.plan import Seconds
 from grader.engine.provisioner import NAME
-from grader.environment import limit_memory, silence
+from grader.environment import limit_memory, silence, use_sockets
 from grader.ledger.converters import convert, course_config, put_environment_on_path
 from grader.ledger.gradebook import autograded, give_nothing
 from grader.ledger.preprocessors import ENDED
@@ -89,8 +89,8 @@ def _in_own_process(course: Course, chapter: Chapter, student: str, scratch: Pat
     put_environment_on_path()
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    task = (course.root, course.data, chapter.name, student, scratch, seconds, NAME if sandboxed else "")
-    child = context.Process(target=_autograde, args=(*task, sender))
+    task = (course.root, course.data, chapter.name, student, scratch, seconds, sandboxed, sender)
+    child = context.Process(target=_autograde, args=task)
     child.start()
     sender.close()
     try:
@@ -124,7 +124,7 @@ def _end(child: BaseProcess) -> None:
 
 
 def _autograde(
-    root: Path, data: Path, chapter: str, student: str, scratch: Path, seconds: Seconds, provisioner: str, pipe: Connection
+    root: Path, data: Path, chapter: str, student: str, scratch: Path, seconds: Seconds, sandboxed: bool, pipe: Connection
 ) -> None:
     """Convert one submission; runs in a process of its own, which is the parent of the kernel."""
     if hasattr(os, "setsid"):
@@ -141,11 +141,10 @@ def _autograde(
     config.Autograde.force = True
     config.RunSubmission.check_timeout = math.ceil(seconds.check)
     config.Execute.timeout = math.ceil(seconds.cell)
-    if provisioner:
-        KernelProvisionerFactory.instance().default_provisioner_name = provisioner
-    elif os.name == "posix":  # sockets in a folder instead of ports that others could take or reach
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.connection_file = str(scratch / "kernel.json")
+    if sandboxed:
+        KernelProvisionerFactory.instance().default_provisioner_name = NAME
+    else:
+        use_sockets(config, scratch)
     refused = convert(Autograde, config)
     pipe.send_bytes(json.dumps(refused).encode())
     pipe.close()

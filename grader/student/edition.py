@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -54,14 +54,8 @@ def from_folder(course: Course, old: Path) -> Iterator[Updated]:
         raise UpdateError(
             f"{old}: no other copy of the course\n    remedy: name the folder in which you worked before; it holds notebooks/"
         )
-    ours = {chapter.name.partition("_")[0]: chapter for chapter in course.released()}
-    backup = _Backup(course)
-    for chapter in theirs:
-        number = chapter.name.partition("_")[0]
-        if number not in ours:
-            yield Updated(chapter.name, [f"this edition has no such chapter; your notebook stays at {chapter.student}"])
-        elif updated := _bring(_read(chapter.student), ours[number], backup):
-            yield updated
+    work = ((chapter, _read(chapter.student), f"your notebook stays at {chapter.student}") for chapter in theirs)
+    yield from _bring_all(course, work, _Backup(course))
 
 
 def from_git(course: Course) -> Iterator[Updated]:
@@ -75,15 +69,16 @@ def from_git(course: Course) -> Iterator[Updated]:
     if git("rev-parse", "HEAD") == git("rev-parse", "@{upstream}") and not interrupted:
         return
     changed = [course.root / line for line in git("diff", "--name-only", "HEAD", "--", "notebooks").splitlines()]
-    mine = {chapter.name: _read(chapter.student) for chapter in course.released() if chapter.student in changed}
     backup = _Backup(course)
+    kept = f"your notebook is in {backup.folder}"
+    work = [(chapter, _read(chapter.student), kept) for chapter in course.released() if chapter.student in changed]
     for path in changed:
         if path.is_file():
             backup.keep(path)
     with backup.under_way():
         git("checkout", "--quiet", "HEAD", "--", "notebooks")
         git("merge", "--quiet", "--ff-only", "@{upstream}")
-        yield from _bring_all(course, mine, backup)
+        yield from _bring_all(course, work, backup)
 
 
 def _restore(course: Course) -> bool:
@@ -96,13 +91,13 @@ def _restore(course: Course) -> bool:
     return bool(found)
 
 
-def _bring_all(course: Course, mine: dict[str, NotebookNode], backup: _Backup) -> Iterator[Updated]:
-    found = {chapter.name.partition("_")[0]: chapter for chapter in course.released()}
-    for name, notebook in mine.items():
-        chapter = found.get(name.partition("_")[0])
-        if chapter is None:
-            yield Updated(name, [f"this edition has no such chapter; your notebook is in {backup.folder}"])
-        elif updated := _bring(notebook, chapter, backup):
+def _bring_all(course: Course, work: Iterable[tuple[Chapter, NotebookNode, str]], backup: _Backup) -> Iterator[Updated]:
+    """Carry notebooks over, each given with its old chapter and with what is said where this edition has none of that number."""
+    ours = {chapter.number: chapter for chapter in course.released()}
+    for old, notebook, kept in work:
+        if old.number not in ours:
+            yield Updated(old.name, [f"this edition has no such chapter; {kept}"])
+        elif updated := _bring(notebook, ours[old.number], backup):
             yield updated
 
 

@@ -21,7 +21,7 @@ from nbformat.v4 import new_notebook
 from traitlets.config import Config
 
 from grader.course import Chapter, Course
-from grader.environment import ONE_THREAD
+from grader.environment import ONE_THREAD, use_sockets
 from grader.errors import GraderError
 from grader.files import write_if_changed
 from grader.notebook import KERNELSPEC, load
@@ -102,9 +102,7 @@ def _run(notebook: NotebookNode, wanted: set[str], chapter: Chapter, data: Path,
     run: NotebookNode = new_notebook(cells=[_bare(cell) for cell in cells], metadata={"kernelspec": KERNELSPEC})
     with tempfile.TemporaryDirectory() as runtime:
         config = Config()
-        if os.name == "posix":  # TCP warns on stderr
-            config.KernelManager.transport = "ipc"
-            config.KernelManager.connection_file = str(Path(runtime) / "kernel.json")
+        use_sockets(config, Path(runtime))
         client = NotebookClient(
             run,
             timeout=CELL_SECONDS,
