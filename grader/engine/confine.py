@@ -70,7 +70,14 @@ def enter_namespaces(report: Callable[[int], None]) -> None:
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     os.setsid()  # else `kill(0, …)` would reach the warm process, whose group this one is in
+    die_with_parent()
+
+
+def die_with_parent(expected: int | None = None) -> None:
+    """End when the process ends that forked this one; its process id, where it can be seen from here, is `expected`."""
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if expected is not None and os.getppid() != expected:  # it had ended before
+        os._exit(1)
 
 
 def hide_files(limits: Limits) -> None:

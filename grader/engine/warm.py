@@ -81,8 +81,10 @@ def main() -> None:
             _kill(job.process)
         if commands in readable:
             data, descriptors, _, _ = socket.recv_fds(commands, MESSAGE, 1)
-            if not data:
-                os._exit(0)  # whoever gave the commands has gone; bubblewrap ends what is left
+            if not data:  # whoever gave the commands has gone; bubblewrap would wait for the job, however long that takes
+                if job:
+                    _kill(job.process)
+                os._exit(0)
             match msgpack.unpackb(data):
                 case ["begin", number]:
                     job = _begin(number, descriptors[0], work, commands)
@@ -123,11 +125,14 @@ def _lay_out(files: list[tuple[str, bytes]]) -> None:
 
 def _begin(number: int, descriptor: int, work: _Work, commands: socket.socket) -> _Job:
     receiver, sender = os.pipe()
+    warm = os.getpid()
     supervisor = os.fork()
     if not supervisor:
         try:
             commands.close()
             os.close(receiver)
+            if work.confined:
+                confine.die_with_parent(warm)
             _do(work, descriptor, lambda process: _report(sender, process))
         except BaseException as error:
             _last_words(descriptor, error)

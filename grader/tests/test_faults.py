@@ -70,13 +70,15 @@ def command(course: Course, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def left_over() -> list[psutil.Process]:
-    """Return warm processes that belong to nobody."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "ppid"]):
-        if "grader.engine.warm" in " ".join(process.info["cmdline"] or []) and process.info["ppid"] == 1:
-            found.append(process)
-    return found
+def require_nothing_left_over(course: Course) -> None:
+    """Fail where a sandbox that sees this course's data outlives the grading by much."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        running = [process for process in psutil.process_iter(["cmdline"]) if str(course.data) in (process.info["cmdline"] or [])]
+        if not running:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"still running: {running}")
 
 
 def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in: Course) -> None:
@@ -98,10 +100,23 @@ def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in
     grade(handed_in)
     assert disturbed == everything(handed_in)
     assert marks(handed_in) == EXPECTED
-    deadline = time.monotonic() + 10
-    while left_over() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert left_over() == []
+    require_nothing_left_over(handed_in)
+
+
+def test_killed_while_a_submission_sleeps_for_ever_nothing_of_it_goes_on(built: Course) -> None:
+    (built.root / "data").mkdir(exist_ok=True)
+    hand_in(built, "ada", RIGHT | {"length": f"import time\ntime.sleep(10**6)\n{LENGTH}"})
+
+    def asleep() -> bool:
+        sandboxes = [process for process in psutil.process_iter(["cmdline"]) if str(built.data) in (process.info["cmdline"] or [])]
+        return any(len(process.children(recursive=True)) > 3 for process in sandboxes)
+
+    with command(built) as running:
+        while not asleep():
+            assert running.poll() is None
+            time.sleep(0.1)
+        running.kill()
+    require_nothing_left_over(built)
 
 
 def test_killed_while_the_gradebook_is_made_the_next_run_makes_it(handed_in: Course) -> None:
@@ -115,6 +130,8 @@ def test_killed_while_the_gradebook_is_made_the_next_run_makes_it(handed_in: Cou
 
 
 def test_stopped_by_ctrl_c_the_next_run_goes_on_where_it_stopped(handed_in: Course) -> None:
+    for number in range(5, STUDENTS):  # so slow that they have not ended when the signal comes
+        hand_in(handed_in, f"student{number}", RIGHT | {"length": f"import time\ntime.sleep(2)\n{LENGTH if number % 2 else WRONG}"})
     with command(handed_in, "--json") as running:
         assert running.stdout
         for line in running.stdout:
