@@ -1,7 +1,6 @@
 # Everything that one does with the course. The environment and the data are prerequisites: the first target that needs them makes them.
 
 PYTHON ?= python3
-ROOT ?= notebooks
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := $(if $(COURSE_DATA),$(COURSE_DATA),data)
@@ -9,31 +8,37 @@ DATA := $(if $(COURSE_DATA),$(COURSE_DATA),data)
 INSIDE := PATH="$(CURDIR)/$(BIN):$$PATH"
 GRADER := $(INSIDE) grader
 OLDEST_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
-LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json $(VENV)/etc/jupyter/labconfig/page_config.json $(VENV)/etc/ipython/ipython_config.py
+LAB := $(INSIDE) jupyter lab --ServerApp.root_dir
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --universal --python-version $(OLDEST_PYTHON) \
+	--no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab progress update submit new watch student-bundle build check audit test portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(VENV)/.installed $(LAB_SETTINGS) $(DATA)/.unpacked sandbox ## Make the environment in .venv and unpack the data, where that is not done
+setup: $(VENV)/.installed $(VENV)/.lab $(DATA)/.unpacked sandbox ## Make the environment in .venv and unpack the data, where that is not done
 
 lab: setup ## Open JupyterLab on notebooks/; on a server with ARGS="--no-browser --port 8888"
-	$(INSIDE) jupyter lab --ServerApp.root_dir=$(ROOT) --LabApp.default_url=/lab/tree/welcome.ipynb $(ARGS)
+	@$(INSIDE) jupyter trust notebooks/*.ipynb notebooks/*/*.ipynb >/dev/null 2>&1 || true
+	$(LAB)=notebooks --LabApp.default_url=/lab/tree/welcome.ipynb $(ARGS)
+
+formgrader: setup ## Open JupyterLab on the whole course, for instructors: formgrader is in the menu Nbgrader
+	JUPYTER_CONFIG_PATH="$(CURDIR)/lab/instructor:$$JUPYTER_CONFIG_PATH" $(LAB)=. $(ARGS)
 
 progress: setup ## Show which exercises pass their checks
-	$(GRADER) progress $(LESSON) $(ARGS)
+	@$(GRADER) progress $(LESSON) $(ARGS)
 
 update: setup ## Bring the newest edition of the notebooks, and your answers with it; FROM=folder takes answers from another copy
-	$(GRADER) update $(if $(FROM),--from "$(FROM)") $(ARGS)
+	@$(GRADER) update $(if $(FROM),--from "$(FROM)") $(ARGS)
 
 submit: setup ## Look at a notebook and write the file to hand in: make submit LESSON=05
-	$(GRADER) submit $(LESSON) $(ARGS)
+	@$(GRADER) submit $(LESSON) $(ARGS)
 
 new: setup ## Begin a chapter: make new LESSON=27 TITLE="Graphs"
 	$(GRADER) new $(LESSON) --title "$(TITLE)" $(ARGS)
@@ -56,6 +61,15 @@ audit: setup ## Prove the checks: wrong answers caught, right ones accepted, mut
 test: setup ## Run everything that CI runs
 	$(GRADER) test $(LESSON) $(ARGS)
 
+test-browser: setup-browser ## Try the course as a student does, in Chromium; pictures of it are left in dist/screenshots
+	$(INSIDE) python -m pytest -n 2 grader/browser_tests $(ARGS)
+
+setup-browser: setup $(VENV)/.browser ## Install what test-browser needs: Playwright into .venv, and Chromium
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
+	else printf 'test-browser needs Chromium or Chrome\n    remedy: sudo apt-get install chromium (Fedora: dnf install chromium)\n'; exit 1; fi
+
 portable: setup ## Run the instructor notebooks as other processors would: without vector instructions, with two threads
 	$(GRADER) portable $(LESSON) $(ARGS)
 
@@ -75,10 +89,10 @@ bench: setup ## Time the engine beside stock nbgrader; half an hour, on a quiet 
 feedback: setup ## Write each student's feedback into gradebook/feedback
 	$(GRADER) feedback $(LESSON) $(ARGS)
 
-lock: ## Write requirements.lock anew from pyproject.toml; with ARGS="--upgrade" to the newest versions
+lock: ## Write requirements*.lock anew from pyproject.toml; with ARGS="--upgrade" to the newest versions
 	@command -v uv >/dev/null || { printf 'make lock needs uv\n    remedy: $(PYTHON) -m pip install uv\n'; exit 1; }
-	UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --universal --python-version $(OLDEST_PYTHON) \
-		--no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock $(ARGS)
+	$(COMPILE) pyproject.toml --output-file requirements.lock $(ARGS)
+	$(COMPILE) --group browser --constraints requirements.lock --output-file requirements-browser.lock $(ARGS)
 
 clean: ## Remove what was made here: the environment, the unpacked data, caches; notebooks and gradebook stay
 	@if [ -x $(BIN)/grader ]; then $(GRADER) data --remove; fi
@@ -102,6 +116,10 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(BIN)/python -m pip check
 	@touch $@
 
+$(VENV)/.browser: requirements-browser.lock $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --no-deps -r $<
+	@touch $@
+
 # What grading runs students' code in. Students need none, so nothing fails where it cannot be had; `make grade` says it again.
 sandbox:
 	@[ "$$(uname)" != Linux ] || command -v bwrap >/dev/null || \
@@ -109,14 +127,9 @@ sandbox:
 		apt-get update -q && apt-get install -q -y --no-install-recommends bubblewrap; \
 	else echo 'Only to grade: bubblewrap is not installed (apt-get install bubblewrap).'; fi
 
-$(VENV)/share/jupyter/lab/settings/%: lab/% $(VENV)/.installed
-	@mkdir -p $(@D) && cp $< $@
-
-$(VENV)/etc/jupyter/labconfig/%: lab/% $(VENV)/.installed
-	@mkdir -p $(@D) && cp $< $@
-
-$(VENV)/etc/ipython/%: lab/% $(VENV)/.installed
-	@mkdir -p $(@D) && cp $< $@
+$(VENV)/.lab: $(shell find lab/environment -type f) $(VENV)/.installed
+	cp -R lab/environment/. $(VENV)
+	@touch $@
 
 $(DATA)/.unpacked: $(wildcard $(DATA)/SHA256SUMS $(DATA)/*/*/*.gz) | $(VENV)/.installed
 	@rm -f $@

@@ -18,7 +18,7 @@ NAME = "deep-learning"  # of the folder inside
 EPOCH = (2020, 1, 1, 0, 0, 0)  # of every file, so that the same course makes the same archive
 PROGRAM = ("Makefile", "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", CONFIG_NAME)
 PROGRAM_FOLDERS = ("grader", "lab", "tools")
-LEFT_OUT = {"tests", "bench", "__pycache__"}
+LEFT_OUT = {"tests", "browser_tests", "bench", "__pycache__"}
 
 README = """# Deep learning, from `enumerate` to a Transformer that translates
 
@@ -33,6 +33,7 @@ On Windows, in this folder, once:
     py -m venv .venv
     .venv\\Scripts\\python -m pip install --no-deps -r requirements.lock
     .venv\\Scripts\\python -m pip install --no-deps --no-build-isolation -e .
+    xcopy /E /Y lab\\environment .venv
     .venv\\Scripts\\grader data
 
 and then, every time:

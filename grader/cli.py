@@ -351,15 +351,20 @@ def update(
     ] = None,
 ) -> None:
     """Bring the newest edition of the notebooks, and your answers with it; what you wrote is copied to backups/ before."""
-    from grader.student.edition import from_folder, from_git
+    from grader.student.edition import UpdateError, from_folder, from_git
+    from grader.student.running import open_chapters
 
     course = Course.find()
+    if running := open_chapters(course):
+        remedy = "save them, close them with `File`, `Close and Shut Down Notebook`, and run this again"
+        raise UpdateError(f"open in JupyterLab: {', '.join(chapter.name for chapter in running)}\n    remedy: {remedy}")
     found = list(from_folder(course, source) if source else from_git(course))
     for updated in found:
         console.print(f"{updated.chapter}: your work is in the new edition", markup=False)
         for note in updated.notes:
             console.print(f"    {note}", markup=False)
-    console.print("Open notebooks again that are open in JupyterLab." if found else "no notebook of yours had to be changed")
+    if not found:
+        console.print("no notebook of yours had to be changed")
 
 
 @app.command()
@@ -367,6 +372,7 @@ def submit(lesson: Annotated[str, typer.Argument(help="The chapter, by number, n
     """Look at your notebook, run its visible checks, and write hand-in/<chapter>.ipynb with a receipt."""
     from grader.student.handin import hand_in
     from grader.student.progress import State
+    from grader.student.running import open_chapters
 
     course, (chapter,) = released([lesson])
     with console.status("running your checks"):
@@ -378,6 +384,8 @@ def submit(lesson: Annotated[str, typer.Argument(help="The chapter, by number, n
     done = sum(standing.state in (State.PASSING, State.WRITTEN) for standing in made.standings)
     console.print(f"{done} of {len(made.standings)} exercises pass their visible checks")
     console.print(f"wrote {made.file.relative_to(course.root)}; SHA-256 {made.digest}", markup=False)
+    if chapter in open_chapters(course):
+        console.print("JupyterLab has the notebook open: what is not saved there is not in this file", style="yellow")
     console.print("Hand in this file. If you go on working, run this again.")
 
 

@@ -30,6 +30,7 @@ An arrow leads from what you need to what you can read then. If you know the sub
 
 ```mermaid
 flowchart LR
+    accTitle: which chapters build on which; the table above says the same
 {arrows}
 ```"""
 

@@ -56,7 +56,7 @@ class Progress:
     """One chapter."""
 
     chapter: str
-    title: str
+    title: str  # with its number
     standings: tuple[Standing, ...]
     problem: str = ""  # why it could not be looked at
 
@@ -74,7 +74,7 @@ def progress(course: Course, chapters: list[Chapter]) -> Iterator[Progress]:
         except Exception as error:  # missing, not JSON, not a notebook
             yield Progress(chapter.name, chapter.name, (), f"cannot be read: {error}")
             continue
-        yield Progress(chapter.name, _title(notebook) or chapter.name, tuple(standings(notebook, chapter, course.data, kept)))
+        yield Progress(chapter.name, _title(notebook, chapter), tuple(standings(notebook, chapter, course.data, kept)))
 
 
 def standings(notebook: NotebookNode, chapter: Chapter, data: Path, kept: _Kept | None = None) -> Iterator[Standing]:
@@ -141,9 +141,9 @@ def _message(cell: NotebookNode) -> str:
     return f"{errors[-1].ename}: {errors[-1].evalue}".removesuffix(": ")
 
 
-def _title(notebook: NotebookNode) -> str:
+def _title(notebook: NotebookNode, chapter: Chapter) -> str:
     lines = notebook.cells[0].source.splitlines() if notebook.cells else []
-    return lines[0].removeprefix("# ") if lines else ""
+    return f"{chapter.number} {lines[0].removeprefix('# ')}" if lines else chapter.name
 
 
 class _Kept:

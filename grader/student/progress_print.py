@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -46,9 +46,22 @@ def show(found: Sequence[Progress], console: Console, *, details: bool) -> None:
 
 
 def draw_course() -> None:
-    """Draw the progress of the course that the working directory lies in: for a cell of the welcome page."""
+    """Draw the progress of the course that the working directory lies in, and say it in words: for a cell of the welcome page."""
     course = Course.find()
-    draw(list(progress(course, course.released())))
+    found = list(progress(course, course.released()))
+    draw(found)
+    for line in begun(found):
+        print(line)
+
+
+def begun(found: Sequence[Progress]) -> Iterator[str]:
+    """Yield a line for each chapter with an exercise that is begun, and for each that cannot be read."""
+    for chapter in found:
+        count, failing = len(chapter.standings), chapter.count(State.FAILING)
+        if chapter.problem:
+            yield f"{chapter.title}: {visible(chapter.problem)}"
+        elif chapter.count(State.UNTOUCHED) < count:
+            yield f"{chapter.title}: {count - failing - chapter.count(State.UNTOUCHED)} of {count} exercises pass, {failing} fail"
 
 
 def draw(found: Sequence[Progress], path: Path | None = None) -> None:

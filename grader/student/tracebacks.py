@@ -1,7 +1,7 @@
 """An IPython extension that shows a failure as a reader can use it: of a failed check its message, of an error the lines of cells.
 
 What is raised stays what it is; only what is shown below the cell becomes shorter. Kernels of the course's environment load it
-by `lab/ipython_config.py`.
+by `lab/environment/etc/ipython/ipython_config.py`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from grader.tests.conftest import ROOT
 
 PREFLIGHT = ROOT / "tools" / "preflight.py"
-TARGETS = ["setup", "lab", "build", "check", "audit", "test", "portable", "grade", "demo", "feedback", "clean"]
+TARGETS = ["setup", "lab", "formgrader", "build", "check", "audit", "test", "portable", "grade", "demo", "feedback", "clean"]
 PYTHON = """#!/bin/sh
 # Stands for every program of the environment: writes down how it was called, and makes what the real one would make.
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -82,15 +82,19 @@ def test_setup_does_everything_once(workplace: Workplace) -> None:
     assert [word for word, call in zip(words, workplace.called(), strict=True) if word in call] == words
     assert workplace.make("setup").returncode == 0
     assert workplace.called() == []
-    for file in ("share/jupyter/lab/settings/overrides.json", "etc/jupyter/labconfig/page_config.json"):
-        assert (workplace.folder / ".venv" / file).read_bytes() == (workplace.folder / "lab" / Path(file).name).read_bytes()
+    settings = workplace.folder / "lab" / "environment"
+    files = [path.relative_to(settings) for path in settings.rglob("*") if path.is_file()]
+    assert len(files) == 3
+    for file in files:
+        assert (workplace.folder / ".venv" / file).read_bytes() == (settings / file).read_bytes()
 
 
 def test_lab_starts_at_once_when_all_is_there(workplace: Workplace) -> None:
     workplace.make("setup")
     workplace.make("lab", "ARGS=--no-browser --port 8899")
     assert workplace.called() == [
-        "jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/welcome.ipynb --no-browser --port 8899"
+        "jupyter trust notebooks/*.ipynb notebooks/*/*.ipynb",  # there is none here
+        "jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/welcome.ipynb --no-browser --port 8899",
     ]
 
 
@@ -119,7 +123,7 @@ def test_an_interrupted_install_is_made_afresh(workplace: Workplace) -> None:
         ("pyproject.toml", ["-e ."]),
         ("data/SHA256SUMS", ["grader data"]),
         ("data/MNIST/raw/some.gz", ["grader data"]),
-        ("lab/overrides.json", []),
+        ("lab/environment/etc/ipython/ipython_config.py", []),
     ],
 )
 def test_only_what_changed_is_done_again(workplace: Workplace, changed: str, redone: list[str]) -> None:

@@ -23,7 +23,7 @@ from grader.student.cells import Kind, kind_of, needed, titles
 from grader.student.edition import BACKUPS, UNDER_WAY, UpdateError, carry_over, from_folder, from_git
 from grader.student.handin import HandInError, hand_in
 from grader.student.progress import State, progress
-from grader.student.progress_print import draw, show
+from grader.student.progress_print import begun, draw, show
 from grader.template import grade_id
 from grader.tests.conftest import TINY, edit
 
@@ -110,6 +110,7 @@ def test_progress_tells_untouched_failing_and_passing_apart(built: Course, relea
     assert "failing    Exercise 2: doubling (3 points)" in printed
     assert "should be [2, 5], got [1.0, 2.5]" in printed
     draw([found], built.root / "progress.png")
+    assert list(begun([found])) == ["01 How long is an arrow?: 1 of 2 exercises pass, 1 fail"]
     assert (built.root / "progress.png").read_bytes().startswith(b"\x89PNG")
 
 
