@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -69,6 +69,9 @@ setup-browser: setup $(VENV)/.browser ## Install what test-browser needs: Playwr
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -q -y --no-install-recommends chromium; \
 	else printf 'test-browser needs Chromium or Chrome\n    remedy: sudo apt-get install chromium (Fedora: dnf install chromium)\n'; exit 1; fi
+
+executed: setup ## Run the instructor notebooks and keep them, with their figures, in dist/executed
+	$(INSIDE) jupyter nbconvert --execute --to notebook --output-dir dist/executed --ExecutePreprocessor.timeout=600 solutions/*/*.ipynb $(ARGS)
 
 portable: setup ## Run the instructor notebooks as other processors would: without vector instructions, with two threads
 	$(GRADER) portable $(LESSON) $(ARGS)

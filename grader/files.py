@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from grader.errors import GraderError
@@ -27,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise GraderError(
-            f"{path}: cannot be written: {error.strerror}\n    remedy: make room on the disk, or make the folder writable"
-        ) from error
+        with suppress(OSError):
+            partial.unlink()
+        what = f"{error.strerror}: {error.filename}" if error.filename and error.filename != str(partial) else error.strerror
+        raise GraderError(f"{path}: cannot be written: {what}\n    remedy: make room on the disk, or make the folder writable") from error

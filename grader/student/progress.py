@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -164,6 +165,7 @@ class _Kept:
         return None
 
     def put(self, chapter: str, digest: str, messages: dict[str, str]) -> None:
-        """Keep the messages of a run."""
+        """Keep the messages of a run, where that can be done: without, the next time takes longer."""
         self.entries[chapter] = [digest, messages]
-        write_if_changed(self.path, json.dumps(self.entries, ensure_ascii=False, indent=1).encode())
+        with suppress(GraderError):
+            write_if_changed(self.path, json.dumps(self.entries, ensure_ascii=False, indent=1).encode())

@@ -261,3 +261,12 @@ def test_continuous_integration_runs_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "make test" in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", ".ci/run", ".github/workflows/test.yml", "Containerfile"])
+def test_every_target_that_is_named_elsewhere_is_there(file: str) -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^  ([a-z-]+) ", listed, re.MULTILINE))
+    named = set(re.findall(r"(?:`|run: |\n|\"|&& |RUN )make\"?,? ?\"?([a-z-]+)", (ROOT / file).read_text(encoding="utf-8")))
+    assert named
+    assert named - targets == set()
