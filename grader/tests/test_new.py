@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from grader.check import check
 from grader.course import Course
 from grader.errors import GraderError
 from grader.new import new_lesson
-from grader.tests.conftest import TINY, edit
+from grader.tests.conftest import ROOT, TINY, edit
 
 
 def test_a_new_lesson_builds_checks_and_audits_green(course: Course) -> None:
@@ -28,6 +29,25 @@ def test_a_new_lesson_builds_checks_and_audits_green(course: Course) -> None:
     report = audit(chapters[0])
     assert list(report.faults()) == []
     assert report.killed == report.mutants > 2
+
+
+def test_the_exercise_that_contributing_adds_is_proved_as_it_says(course: Course) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (exercise,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    weak = re.findall(r"`(\[\[[-\d., \[\]]*\]\])`", text)
+    last = "# %% [markdown]\n# ## What we saw"
+    path = new_lesson(course, "27", "Graphs")
+    edit(path, last, f"{exercise}\n{last}")
+    chapters = course.chapters(["27"])
+    assert [result.error for result in build(course, chapters)] == [None]
+    assert [errors for _, errors in check(course, chapters)] == [[]]
+    assert list(audit(chapters[0]).faults()) == []
+    for strong, said in zip(("[[1.0, 10.0], [3.0, 30.0]]", "[[-1.0, -10.0], [1.0, 10.0]]"), weak, strict=True):
+        edit(path, f"torch.tensor({strong})", f"torch.tensor({said})")
+    assert [result.error for result in build(course, chapters)] == [None]
+    (fault,) = audit(chapters[0]).faults()
+    assert "centred-all" in str(fault)
+    assert "centred-by-hand" in str(fault)
 
 
 REFUSED = [
