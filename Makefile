@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable collect grade demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -75,6 +75,9 @@ executed: setup ## Run the instructor notebooks and keep them, with their figure
 
 portable: setup ## Run the instructor notebooks as other processors would: without vector instructions, with two threads
 	$(GRADER) portable $(LESSON) $(ARGS)
+
+collect: setup ## Take what a class handed in: make collect FROM=submissions.zip LESSON=05 ROSTER=class.csv
+	@$(GRADER) collect "$(FROM)" $(LESSON) $(if $(ROSTER),--roster "$(ROSTER)") $(ARGS)
 
 grade: setup ## Grade what lies in gradebook/submitted
 	$(GRADER) grade $(LESSON) $(ARGS)

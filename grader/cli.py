@@ -216,6 +216,38 @@ def data(
 
 
 @app.command()
+def collect(
+    source: Annotated[Path, typer.Argument(help="A zip archive as Canvas or Moodle gives it, or a folder.")],
+    lesson: Annotated[str | None, typer.Argument(help="The chapter that was asked for; all where none is named.")] = None,
+    roster: Annotated[Path | None, typer.Option(help="The list of the class as CSV; it is kept for the next time.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Put what a class handed in into gradebook/submitted, and say who is missing, late or unknown.
+
+    Example: grader collect ~/Downloads/submissions.zip 05 --roster class.csv
+    """
+    from grader.handed_in import roster as lists
+    from grader.handed_in.archives import files
+    from grader.handed_in.collect import sort, write
+    from grader.handed_in.collect_print import show
+
+    course, chapters = select([lesson] if lesson else None)
+    known = lists.read(roster) if roster else lists.load(course)
+    with console.status("reading"):
+        collection = sort(course, files(source), known, chapters[0] if lesson else None)
+    show(collection, known, console)
+    if dry_run:
+        console.print("nothing was written: --dry-run")
+        return
+    if roster and known:
+        lists.keep(course, known)
+    changed = write(course, collection)
+    console.print(
+        f"{changed} of {len(collection.chosen)} notebooks are new or changed. Next: make grade" if collection.chosen else "nothing to grade"
+    )
+
+
+@app.command()
 def grade(
     lessons: Lessons = None,
     workers: Annotated[int | None, typer.Option(help="Submissions at a time; one for each core where it is not given.")] = None,

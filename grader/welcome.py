@@ -26,10 +26,10 @@ New here? Open [{first}]({link}). A chapter takes two or three sittings; each si
 
 MAP = """## How the chapters build on each other
 
-An arrow leads from what you need to what you can read then. If you know the subjects on the left, begin further to the right.
+An arrow leads from what you need to what you can read then. If you know the subjects at the top, begin further down.
 
 ```mermaid
-flowchart LR
+flowchart TD
     accTitle: which chapters build on which; the table above says the same
 {arrows}
 ```"""

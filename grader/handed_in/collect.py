@@ -1,0 +1,123 @@
+"""Puts what a class handed in where it is graded, and says who is missing, who is unknown, and what cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.course import Chapter, Course
+from grader.files import write_if_changed
+from grader.handed_in.archives import Found
+from grader.handed_in.roster import Roster, Student, key
+from grader.ledger.submissions import submitted
+from grader.notebook import COURSE_KEY
+
+ATTEMPTS = "attempts"  # folder beside `submitted`: every attempt, as it came
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One notebook of a student."""
+
+    student: Student
+    chapter: Chapter
+    found: Found
+
+
+@dataclass
+class Collection:
+    """What was found. `chosen` is to be graded; every other list is for a person to look at."""
+
+    chosen: list[Attempt] = field(default_factory=list)
+    earlier: list[Attempt] = field(default_factory=list)  # attempts before the chosen one
+    late: list[Attempt] = field(default_factory=list)  # chosen ones that the platform calls late
+    missing: dict[str, list[Student]] = field(default_factory=dict)  # of each chapter that somebody handed in
+    unknown: list[tuple[Found, str]] = field(default_factory=list)  # nobody in the list, or more than one
+    elsewhere: list[tuple[Attempt, str]] = field(default_factory=list)  # of another chapter than the one that was asked for
+    unusable: list[tuple[Found, str]] = field(default_factory=list)  # too large, no notebook, of no chapter
+
+    @property
+    def students(self) -> int:
+        """How many students have something to grade."""
+        return len({attempt.student.key for attempt in self.chosen})
+
+
+def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter: Chapter | None = None) -> Collection:
+    """Say what belongs to whom; the last attempt of each student at each chapter is chosen.
+
+    Without a `roster` everybody is taken under the name that the platform gives them. With a `chapter`, only that one is wanted.
+    """
+    collection = Collection()
+    attempts: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for one in found:
+        if one.content is None or not one.file.lower().endswith(".ipynb"):
+            collection.unusable.append((one, one.problem or "no notebook"))
+            continue
+        of = _chapter(course, one)
+        if of is None:
+            collection.unusable.append((one, "it says nothing of a chapter of this course"))
+            continue
+        match _who(one, roster):
+            case Student() as student:
+                attempt = Attempt(student, of, one)
+            case str(why):
+                collection.unknown.append((one, why))
+                continue
+        if chapter and of != chapter:
+            collection.elsewhere.append((attempt, of.name))
+        else:
+            attempts[student.key, of.name].append(attempt)
+    for several in attempts.values():
+        *earlier, last = sorted(several, key=lambda attempt: attempt.found.attempt)
+        collection.chosen.append(last)
+        collection.earlier += earlier
+        if last.found.late:
+            collection.late.append(last)
+    collection.chosen.sort(key=lambda attempt: (attempt.chapter.name, attempt.student.key))
+    if roster:
+        for name in sorted({attempt.chapter.name for attempt in collection.chosen} | ({chapter.name} if chapter else set())):
+            here = {attempt.student.key for attempt in collection.chosen if attempt.chapter.name == name}
+            collection.missing[name] = [student for student in roster.students if student.key not in here]
+    return collection
+
+
+def write(course: Course, collection: Collection) -> int:
+    """Write the chosen attempts to where they are graded, and all of them aside; return how many of the chosen are new or changed."""
+    changed = 0
+    for attempt in (*collection.earlier, *collection.chosen):
+        write_if_changed(_aside(course, attempt), attempt.found.content or b"")
+    for attempt in collection.chosen:
+        changed += write_if_changed(submitted(course, attempt.chapter, attempt.student.key), attempt.found.content or b"")
+    return changed
+
+
+def _aside(course: Course, attempt: Attempt) -> Path:
+    number = "-".join(map(str, attempt.found.attempt))
+    return course.gradebook / ATTEMPTS / attempt.student.key / attempt.chapter.name / f"{number}.ipynb"
+
+
+def _chapter(course: Course, found: Found) -> Chapter | None:
+    """Return the chapter that a notebook is of: what it says itself, else what its name says."""
+    known = {chapter.name: chapter for chapter in course.chapters()}
+    try:
+        about = json.loads(found.content or b"")["metadata"][COURSE_KEY]["chapter"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        about = found.file.removesuffix(".ipynb")
+    return known.get(about) if isinstance(about, str) else None
+
+
+def _who(found: Found, roster: Roster | None) -> Student | str:
+    """Return whose a file is, or why that cannot be said."""
+    if not found.called:
+        return "its name says nothing of a student"
+    if roster is None:
+        return Student(
+            key(found.called[-1] if len(found.called) == 1 else f"{found.called[-1]}-{found.called[0]}"), found.called[-1], found.called
+        )
+    students = roster.find(*found.called)
+    if len(students) == 1:
+        return students[0]
+    return "nobody in the list" if not students else f"{len(students)} students in the list have this name"
