@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable collect grade demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable collect grade export demo test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -81,6 +81,9 @@ collect: setup ## Take what a class handed in: make collect FROM=submissions.zip
 
 grade: setup ## Grade what lies in gradebook/submitted
 	$(GRADER) grade $(LESSON) $(ARGS)
+
+export: setup ## Fill the marks into Canvas's or Moodle's CSV: make export LESSON=05 INTO=grades.csv
+	@$(GRADER) export $(LESSON) "$(INTO)" $(ARGS)
 
 demo: setup ## Make a class of students and grade it from end to end
 	$(GRADER) demo $(LESSON) $(ARGS)

@@ -311,6 +311,44 @@ def feedback(lessons: Lessons = None) -> None:
 
 
 @app.command()
+def export(
+    lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
+    platform: Annotated[Path, typer.Argument(help="Canvas's gradebook as it exports it, or Moodle's grading worksheet.")],
+    column: Annotated[str, typer.Option(help="Canvas's column for the chapter, where its name does not say so.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The file to write; else gradebook/export/<chapter>-<name of the platform's>.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing outside a temporary folder.")] = False,
+) -> None:
+    """Write a copy of a platform's CSV with the marks of a chapter filled in, for the platform to import.
+
+    Example: grader export 05 ~/Downloads/2026-11-20_Grades.csv
+    """
+    import tempfile
+
+    from grader import ledger
+    from grader.export import export as run
+    from grader.safe_text import visible
+
+    course, (chapter,) = select([lesson])
+    with tempfile.TemporaryDirectory() as temporary:
+        place = out or course.gradebook / "export" / f"{chapter.name}-{platform.name}"
+        made = run(platform, chapter.name, ledger.sheets(course, chapter), Path(temporary) / "x.csv" if dry_run else place, column)
+    here, there = made.scale
+    if here != there:
+        console.print(f"scaled: {here:g} points here are {there:g} there", style="yellow")
+    for title, names in (
+        ("without a mark, left empty", made.empty),
+        ("a mark by hand is missing, left empty", made.unmarked),
+        ("not in the platform's file", made.left_out),
+    ):
+        if names:
+            console.print(f"{title}: {visible(', '.join(names))}", style="yellow", markup=False)
+    console.print(
+        f"{len(made.filled)} marks" + ("; nothing was written: --dry-run" if dry_run else f"; wrote {place}. Next: import it there"),
+        markup=False,
+    )
+
+
+@app.command()
 def demo(
     lessons: Lessons = None,
     folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,

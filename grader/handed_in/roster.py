@@ -9,7 +9,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,26 +49,52 @@ class Roster:
         return exact or [student for student in self.students if names & {_plain(student.name), _plain(_turned(student.name))}]
 
 
-def read(path: Path) -> Roster:
-    """Read a list as CSV: Canvas's gradebook, Moodle's grading worksheet or list of participants, or columns `id` and `name`.
+@dataclass(frozen=True)
+class Table:
+    """A CSV of a platform: what it says, and how it is written, so that a filled copy is written the same way."""
 
-    Commas, semicolons or tabs; UTF-8 or UTF-16. Raises RosterError with the line where it cannot be used.
+    path: Path
+    header: list[str]
+    rows: list[list[str]]
+    delimiter: str
+    encoding: str  # "utf-8", "utf-8-sig" or "utf-16"
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns as they are compared."""
+        return [cell.strip().lower() for cell in self.header]
+
+    def students(self) -> list[Student | None]:
+        """Return the student of each row; None where a row is about nobody. Raises RosterError with the line where it cannot be said."""
+        form = next((form for columns, form in FORMS if columns <= set(self.columns)), None)
+        if form is None:
+            known = "; ".join(", ".join(sorted(columns)) for columns, _ in FORMS)
+            raise RosterError(
+                f"{self.path}: line 1 names none of the columns that are known ({known})\n    remedy: name them in the first line"
+            )
+        students: list[Student | None] = []
+        for line, row in enumerate(self.rows, 2):
+            student = form(defaultdict(str, zip(self.columns, (cell.strip() for cell in row), strict=False)))
+            if student and not student.key:
+                raise RosterError(f"{self.path}: line {line}: no id for '{visible(student.name)}'\n    remedy: fill it in")
+            students.append(student)
+        return students
+
+
+def table(path: Path) -> Table:
+    """Read a CSV with commas, semicolons or tabs, in UTF-8 or UTF-16. Raises RosterError where that cannot be done."""
+    text, encoding = _text(path)
+    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    return Table(path, rows[0] if rows else [], rows[1:], delimiter, encoding)
+
+
+def read(path: Path) -> Roster:
+    """Read a list: Canvas's gradebook, Moodle's grading worksheet or list of participants, or columns `id` and `name`.
+
+    Raises RosterError, with the line, where it cannot be used.
     """
-    rows = list(csv.reader(io.StringIO(_text(path), newline=""), delimiter=_delimiter(path)))
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    form = next((form for columns, form in FORMS if columns <= set(header)), None)
-    if form is None:
-        known = "; ".join(", ".join(sorted(columns)) for columns, _ in FORMS)
-        raise RosterError(f"{path}: line 1 names none of the columns that are known ({known})\n    remedy: name them in the first line")
-    students = []
-    for line, row in enumerate(rows[1:], 2):
-        cells = defaultdict(str, zip(header, (cell.strip() for cell in row), strict=False))
-        student = form(cells)
-        if student is None:
-            continue
-        if not student.key:
-            raise RosterError(f"{path}: line {line}: no id for '{visible(student.name)}'\n    remedy: fill it in")
-        students.append(student)
+    students = [student for student in table(path).students() if student]
     _require_unique(path, students)
     return Roster(tuple(students))
 
@@ -122,20 +147,20 @@ FORMS: list[tuple[set[str], Callable[[dict[str, str]], Student | None]]] = [
 ]
 
 
-def _text(path: Path) -> str:
+def _text(path: Path) -> tuple[str, str]:
+    """Return what the file says, and its encoding."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RosterError(f"{path}: cannot be read: {error.strerror}\n    remedy: name the CSV with the list of the class") from error
-    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as Excel writes "Unicode text"
-    with suppress(UnicodeError):
-        return content.decode("utf-16" if marked else "utf-8-sig")
-    raise RosterError(f"{path}: neither UTF-8 nor UTF-16\n    remedy: save it as 'CSV UTF-8'")
-
-
-def _delimiter(path: Path) -> str:
-    first = _text(path).partition("\n")[0]
-    return max(DELIMITERS, key=first.count)
+        raise RosterError(f"{path}: cannot be read: {error.strerror}\n    remedy: name the CSV that the platform gives") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as Excel writes "Unicode text"
+        encoding = "utf-16"
+    else:
+        encoding = "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-8"
+    try:
+        return content.decode(encoding), encoding
+    except UnicodeError as error:
+        raise RosterError(f"{path}: neither UTF-8 nor UTF-16\n    remedy: save it as 'CSV UTF-8'") from error
 
 
 def _require_unique(path: Path, students: list[Student]) -> None:

@@ -1,0 +1,80 @@
+"""Marks reach Canvas and Moodle in their own forms, and what cannot be filled in is said."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from grader.export import ExportError, export, rounded
+from grader.ledger import Mark, Sheet
+from grader.tests.test_collect import CANVAS_LIST, WORKSHEET
+
+
+def sheet(student: str, *points: float | None, penalty: float = 0.0) -> Sheet:
+    return Sheet("05_lines", student, tuple(Mark(f"c{place}", "e", got, 4.0) for place, got in enumerate(points)), penalty)
+
+
+def written(path: Path, encoding: str, delimiter: str = ",") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(path.read_bytes().decode(encoding), newline=""), delimiter=delimiter))
+
+
+def test_canvas_gets_its_own_columns_a_new_one_and_its_mark_of_the_encoding(tmp_path: Path) -> None:
+    (tmp_path / "canvas.csv").write_text(CANVAS_LIST, encoding="utf-8")
+    sheets = [sheet("ada", 4.0, 3.0), sheet("joerg", 4.0, None), sheet("jane1", 1.0, 0.0, penalty=2.0), sheet("zoe", 1.0, 1.0)]
+    made = export(tmp_path / "canvas.csv", "05_lines", sheets, tmp_path / "out" / "x.csv")
+    assert (made.filled, made.empty, made.unmarked, made.left_out) == (("ada", "jane1"), ("xiaoming", "jane2"), ("joerg",), ("zoe",))
+    assert made.path.read_bytes().startswith(b"\xef\xbb\xbfStudent,ID,SIS User ID,SIS Login ID,Section,05_lines\r\n")
+    rows = written(made.path, "utf-8-sig")
+    assert rows[1] == ["    Points Possible", "", "", "", "", "8"]
+    assert rows[2] == ["Lovelace, Ada", "101", "S1", "ada", "A", "7"]
+    assert [row[-1] for row in rows[3:]] == ["", "", "0", "", ""]
+
+
+def test_canvas_s_own_column_is_filled_and_its_maximum_kept(tmp_path: Path) -> None:
+    (tmp_path / "canvas.csv").write_text(CANVAS_LIST.replace("A,\n", "A,3\n", 1), encoding="utf-8")
+    made = export(tmp_path / "canvas.csv", "05_lines", [sheet("ada", 4.0, 3.0)], tmp_path / "x.csv", "Homework (4314282)")
+    rows = written(made.path, "utf-8-sig")
+    assert rows[0][-1] == "Homework (4314282)"
+    assert made.scale == (8.0, 10.0)
+    assert [row[-1] for row in rows[1:3]] == ["10", "8.75"]
+    with pytest.raises(ExportError, match=r"no column 'Hw'(.|\n)*choose one of: .*Homework"):
+        export(tmp_path / "canvas.csv", "05_lines", [], tmp_path / "y.csv", "Hw")
+    assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_moodle_s_worksheet_comes_back_as_it_was_with_marks(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "moodle.csv").write_text(WORKSHEET, encoding=encoding)
+    made = export(tmp_path / "moodle.csv", "05_lines", [sheet("ada@example.org", 4.0, 3.0)], tmp_path / "x.csv")
+    rows = written(made.path, encoding, ";")
+    assert rows[0] == WORKSHEET.splitlines()[0].split(";")
+    assert rows[1] == ["Participant 201", "Ada Lovelace", "S1", "ada@example.org", "Submitted", "8.75", "10"]
+    assert rows[2] == ["Participant 202", 'O\'Neil, Zoë "Z"', "S2", "zoe@example.org", "Submitted", "", "10"]
+    assert made.empty == ("zoe@example.org",)
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text(tmp_path: Path) -> None:
+    (tmp_path / "canvas.csv").write_text('Student,ID,SIS Login ID,Section\n"=cmd|x, Ada",1,ada,A\n', encoding="utf-8")
+    made = export(tmp_path / "canvas.csv", "05_lines", [sheet("ada", 1.0)], tmp_path / "x.csv")
+    assert written(made.path, "utf-8")[1] == ["'=cmd|x, Ada", "1", "ada", "A", "1"]
+
+
+@pytest.mark.parametrize(("text", "words"), [("id,name\nx,Ada\n", "there is no column 'Grade'"), ("a,b\n", "names none of the columns")])
+def test_what_is_no_platform_s_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(Exception, match=words):
+        export(tmp_path / "x.csv", "05_lines", [], tmp_path / "y.csv")
+    assert not (tmp_path / "y.csv").exists()
+
+
+def test_halves_are_rounded_up_whatever_their_binary_form() -> None:
+    assert [rounded(points, 8.0, maximum) for points, maximum in ((1.005, 8.0), (7.0, 10.0), (8.0, 100.0), (0.0, 10.0), (1.0, 3.0))] == [
+        "1.01",
+        "8.75",
+        "100",
+        "0",
+        "0.38",
+    ]
