@@ -13,6 +13,7 @@ from grader.engine.confine import Limits
 from grader.engine.plan import Plan, Step, Task, steps
 from grader.engine.process import Reply, WarmProcess
 
+Behaviour = list[str | list[float]]  # see `grader.engine.behaviour`, which runs with the judge
 PATIENCE = 3.0  # wall seconds for one of processor time, before a step is ended from outside
 CRASHES = 4  # steps of one exercise that may end its process before the rest is given up
 JUDGE_SECONDS = 10.0  # wall seconds for judging one check
@@ -42,6 +43,7 @@ class Result:
     why: str = ""
     passed: set[str] = field(default_factory=set)  # checks
     failures: dict[str, Failure] = field(default_factory=dict)  # check, answer or added cell → why it failed
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)  # check that failed → what the answer did there
     seconds: float = 0.0
     sandboxed: bool = True
 
@@ -89,6 +91,7 @@ class ChapterGrader:
             for name in again.passed:
                 result.passed.add(name)
                 result.failures.pop(name, None)
+                result.behaviours.pop(name, None)
         result.seconds = time.perf_counter() - start
         return result
 
@@ -139,10 +142,10 @@ class ChapterGrader:
             check = self.plan.checks[answers.todo[place][1]]
             job.append([check.id, check.judgement, answers.given[place], answers.stopped.get(place, ""), JUDGE_SECONDS])
         reply = self._judge.run(job, PATIENCE * JUDGE_SECONDS) if job else Reply()
-        verdicts = list(_well_formed(reply, "judged", str, str))
-        for place, (name, text) in zip(places, verdicts, strict=False):
+        verdicts = list(_well_formed(reply, "judged", str, str, list))
+        for place, (name, text, behaviour) in zip(places, verdicts, strict=False):
             if name:
-                answers.failures[place] = Failure(name, text)
+                answers.failures[place], answers.behaviours[place] = Failure(name, text), behaviour
             else:
                 answers.passed.add(place)
         for place in places[len(verdicts) :]:
@@ -157,6 +160,7 @@ class _Answers:
         self.given: defaultdict[int, list[Any]] = defaultdict(list)  # ask → [site, kind, data], as they came
         self.stopped: dict[int, str] = {}  # ask that came to its end → what stopped it; nothing where it asked everything
         self.failures: dict[int, Failure] = {}
+        self.behaviours: dict[int, Behaviour] = {}
         self.passed: set[int] = set()
         self.culprits: set[int] = set()  # steps that ended the process
         self.ended, self.why = "", ""
@@ -217,6 +221,8 @@ class _Answers:
                 made.passed.add(identity)
             elif place in self.failures:
                 made.failures[identity] = self.failures[place]
+                if self.todo[place][0] == "ask":
+                    made.behaviours[identity] = self.behaviours.get(place, [f"stopped {self.failures[place].name}"])
         return made
 
 

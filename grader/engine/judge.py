@@ -1,8 +1,8 @@
 """Runs the judgement of checks on what came back for their questions; never runs a line that a student wrote.
 
 A job is a list of checks `[id, judgement, answers, ended, seconds]`, where `answers` are `[site, kind, data]` as the answer
-process sent them and `ended` says why it asked no more. What comes back for each, in order, is `["judged", name, text]`; without
-a name, the check has passed.
+process sent them and `ended` says why it asked no more. What comes back for each, in order, is `["judged", name, text, behaviour]`;
+without a name, the check has passed, and there is nothing to say of what the answer did.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import msgpack
 
 from grader.engine import plain, state
+from grader.engine.behaviour import behaviour
 from grader.engine.split import ANSWER
 
 MAX_JOB = 2**30
@@ -47,7 +48,7 @@ class JudgeChapter:
         signal.signal(signal.SIGALRM, _time_is_up)
         for identity, judgement, answers, ended, seconds in msgpack.unpackb(pipe.recv_bytes(MAX_JOB)):
             name, text = self._judge(identity, judgement, answers, ended, seconds)
-            pipe.send_bytes(msgpack.packb(["judged", name, text]))
+            pipe.send_bytes(msgpack.packb(["judged", name, text, behaviour(answers, ended) if name else []]))
         pipe.send_bytes(msgpack.packb(["done"]))
 
     def _judge(self, identity: str, judgement: str, answers: list[Any], ended: str, seconds: float) -> tuple[str, str]:

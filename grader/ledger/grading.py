@@ -192,6 +192,7 @@ class _Run:
         if entry.before:
             kept = entry.before.failures.keys() & self.plan.checks.keys() - set(task.checks)
             result.failures |= {name: Failure(*entry.before.failures[name]) for name in kept}
+            result.behaviours |= {name: entry.before.behaviours[name] for name in kept & entry.before.behaviours.keys()}
             result.passed |= self.plan.checks.keys() - set(task.checks) - kept
         state = State(
             submission=entry.digest,
@@ -201,6 +202,7 @@ class _Run:
             sandboxed=result.sandboxed,
             notes=[[note.found, note.remedy] for note in entry.notes],
             failures={name: [failure.name, failure.text] for name, failure in result.failures.items()},
+            behaviours=result.behaviours,
         )
         self.recorder.marks(task.key, entry.notebook, state, result.passed, entry.handed_in.time)
         return Graded(self.chapter, task.key, result.outcome, _problems(entry.handed_in, state))
