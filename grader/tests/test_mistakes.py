@@ -34,7 +34,7 @@ def of(*values: Any, stopped: str = "") -> Behaviour:
 ALIKE = [
     (1 / 3, 0.33333334),
     (torch.tensor([1.0, 2.0]) / 3, torch.tensor([1.0, 2.0], dtype=torch.float64) * (1 / 3)),
-    (np.float32([1, 2]), np.float64([1, 2])),
+    (np.array([1, 2], dtype=np.float32), np.array([1, 2], dtype=np.float64)),
     ([1.0, 2.0, 3.0, 4.0], [1, 2, 3, 4.0000001]),
     ({"a": (1, "x")}, {"a": (1, "x")}),
     (torch.tensor([1.0, float("nan")]), torch.tensor([1.0, float("nan")])),
