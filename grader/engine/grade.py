@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from grader.engine.behaviour import Behaviour
 from grader.engine.confine import Limits
 from grader.engine.plan import Plan, Step, Task, steps
 from grader.engine.process import Reply, WarmProcess
 
-Behaviour = list[str | list[float]]  # see `grader.engine.behaviour`, which runs with the judge
 PATIENCE = 3.0  # wall seconds for one of processor time, before a step is ended from outside
 CRASHES = 4  # steps of one exercise that may end its process before the rest is given up
 JUDGE_SECONDS = 10.0  # wall seconds for judging one check

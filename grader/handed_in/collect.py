@@ -51,12 +51,13 @@ def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter:
     Without a `roster` everybody is taken under the name that the platform gives them. With a `chapter`, only that one is wanted.
     """
     collection = Collection()
+    known = {chapter.name: chapter for chapter in course.chapters()}
     attempts: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for one in found:
         if one.content is None or not one.file.lower().endswith(".ipynb"):
             collection.unusable.append((one, one.problem or "no notebook"))
             continue
-        of = _chapter(course, one)
+        of = _chapter(known, one)
         if of is None:
             collection.unusable.append((one, "it says nothing of a chapter of this course"))
             continue
@@ -99,9 +100,8 @@ def _aside(course: Course, attempt: Attempt) -> Path:
     return course.gradebook / ATTEMPTS / attempt.student.key / attempt.chapter.name / f"{number}.ipynb"
 
 
-def _chapter(course: Course, found: Found) -> Chapter | None:
+def _chapter(known: dict[str, Chapter], found: Found) -> Chapter | None:
     """Return the chapter that a notebook is of: what it says itself, else what its name says."""
-    known = {chapter.name: chapter for chapter in course.chapters()}
     try:
         about = json.loads(found.content or b"")["metadata"][COURSE_KEY]["chapter"]
     except (ValueError, KeyError, TypeError, RecursionError):

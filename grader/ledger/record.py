@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from grader import files
 from grader.course import Chapter, Course
-from grader.engine.grade import Behaviour
+from grader.engine.behaviour import Behaviour
 from grader.ledger.converters import course_config
 from grader.ledger.gradebook import autograded, gradebook, set_to_nothing
 from grader.ledger.preprocessors import error_output, mark_answers
@@ -41,15 +41,6 @@ class State:
     notes: list[list[str]]  # [what was found, remedy]
     failures: dict[str, list[str]]  # cell → [name, text]
     behaviours: dict[str, Behaviour] = dataclasses.field(default_factory=dict)  # check that failed → what the answer did there
-
-
-def graded_state(course: Course, chapter: Chapter, student: str) -> State | None:
-    """Return what the graded copy of a submission says; None where there is none, or one of another kind."""
-    try:
-        text = autograded(course, chapter, student).read_text(encoding="utf-8")
-        return State(**json.loads(text)["metadata"][KEY])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 class Recorder:
@@ -77,12 +68,14 @@ class Recorder:
     def state(self, student: str) -> State | None:
         """Return what was recorded for a student; None where nothing was, or where the gradebook does not know of it."""
         try:
+            text = autograded(self.course, self.chapter, student).read_text(encoding="utf-8")
+            state = State(**json.loads(text)["metadata"][KEY])
             self.book.find_submission_notebook(self.chapter.name, self.chapter.name, student)
-        except MissingEntry:
+        except (OSError, ValueError, TypeError, KeyError, MissingEntry):
             return None
         finally:
             self.book.db.expunge_all()
-        return graded_state(self.course, self.chapter, student)
+        return state
 
     def nothing(self, student: str) -> None:
         """Give a submission that cannot be graded no points; marks given by hand stay."""

@@ -57,11 +57,11 @@ def draw_course() -> None:
 def begun(found: Sequence[Progress]) -> Iterator[str]:
     """Yield a line for each chapter with an exercise that is begun, and for each that cannot be read."""
     for chapter in found:
-        count, failing = len(chapter.standings), chapter.count(State.FAILING)
         if chapter.problem:
             yield f"{chapter.title}: {visible(chapter.problem)}"
-        elif chapter.count(State.UNTOUCHED) < count:
-            yield f"{chapter.title}: {count - failing - chapter.count(State.UNTOUCHED)} of {count} exercises pass, {failing} fail"
+        elif chapter.count(State.UNTOUCHED) < len(chapter.standings):
+            done, failing = chapter.count(State.PASSING, State.WRITTEN), chapter.count(State.FAILING)
+            yield f"{chapter.title}: {done} of {len(chapter.standings)} exercises pass, {failing} fail"
 
 
 def draw(found: Sequence[Progress], path: Path | None = None) -> None:

@@ -28,6 +28,15 @@ def tiny_course(root: Path) -> Course:
     return Course(root)
 
 
+def judged_course(root: Path) -> Course:
+    """Lay a course of one chapter, `01_judged`, into `root`, for what is graded without nbgrader."""
+    folder = root / "solutions" / "01_judged"
+    folder.mkdir(parents=True)
+    (root / "data").mkdir()
+    shutil.copy(Path(__file__).parent / "lessons" / "judged.py", folder / "01_judged.py")
+    return Course(root)
+
+
 @pytest.fixture
 def course(tmp_path: Path) -> Course:
     """The tiny course, not built."""

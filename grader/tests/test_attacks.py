@@ -22,6 +22,7 @@ from grader.engine.plan import Seconds, Task, plan_of, task_of
 from grader.lesson import read
 from grader.notebook import instructor_notebook
 from grader.template import rebuild
+from grader.tests.conftest import judged_course
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="the sandbox needs bubblewrap")
 
@@ -117,11 +118,7 @@ assert not seen
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    root = tmp_path_factory.mktemp("attacked")
-    (root / "solutions" / "01_judged").mkdir(parents=True)
-    (root / "data").mkdir()
-    shutil.copy(Path(__file__).parent / "lessons" / "judged.py", root / "solutions" / "01_judged" / "01_judged.py")
-    return Course(root)
+    return judged_course(tmp_path_factory.mktemp("attacked"))
 
 
 @pytest.fixture(scope="module")

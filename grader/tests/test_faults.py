@@ -70,11 +70,16 @@ def command(course: Course, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
+def sandboxes(course: Course) -> list[psutil.Process]:
+    """Return the running sandboxes that see this course's data."""
+    return [process for process in psutil.process_iter(["cmdline"]) if str(course.data) in (process.info["cmdline"] or [])]
+
+
 def require_nothing_left_over(course: Course) -> None:
     """Fail where a sandbox that sees this course's data outlives the grading by much."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        running = [process for process in psutil.process_iter(["cmdline"]) if str(course.data) in (process.info["cmdline"] or [])]
+        running = sandboxes(course)
         if not running:
             return
         time.sleep(0.2)
@@ -108,8 +113,7 @@ def test_killed_while_a_submission_sleeps_for_ever_nothing_of_it_goes_on(built: 
     hand_in(built, "ada", RIGHT | {"length": f"import time\ntime.sleep(10**6)\n{LENGTH}"})
 
     def asleep() -> bool:
-        sandboxes = [process for process in psutil.process_iter(["cmdline"]) if str(built.data) in (process.info["cmdline"] or [])]
-        return any(len(process.children(recursive=True)) > 3 for process in sandboxes)
+        return any(len(process.children(recursive=True)) > 3 for process in sandboxes(built))
 
     with command(built) as running:
         while not asleep():

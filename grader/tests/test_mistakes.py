@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -23,6 +22,7 @@ from grader.lesson import read
 from grader.mistakes import Known, known, match
 from grader.notebook import instructor_notebook
 from grader.template import grade_id
+from grader.tests.conftest import judged_course
 
 sandboxed = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="the sandbox needs bubblewrap")
 
@@ -87,11 +87,7 @@ def test_whatever_the_bytes_are_something_comes_back_that_can_be_sent(data: byte
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory: pytest.TempPathFactory) -> Chapter:
-    root = tmp_path_factory.mktemp("course")
-    (root / "solutions" / "01_judged").mkdir(parents=True)
-    (root / "data").mkdir()
-    shutil.copy(Path(__file__).parent / "lessons" / "judged.py", root / "solutions" / "01_judged" / "01_judged.py")
-    return Chapter("01_judged", root)
+    return judged_course(tmp_path_factory.mktemp("course")).chapters()[0]
 
 
 @pytest.fixture(scope="module")
