@@ -18,7 +18,7 @@ NAME = "deep-learning"  # of the folder inside
 EPOCH = (2020, 1, 1, 0, 0, 0)  # of every file, so that the same course makes the same archive
 PROGRAM = ("Makefile", "pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", CONFIG_NAME)
 PROGRAM_FOLDERS = ("grader", "lab", "tools")
-LEFT_OUT = {"tests", "browser_tests", "bench", "__pycache__"}
+LEFT_OUT = {"tests", "browser_tests", "bench", "class_answers", "__pycache__"}
 
 README = """# Deep learning, from `enumerate` to a Transformer that translates
 

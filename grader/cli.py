@@ -14,6 +14,7 @@ from rich.console import Console
 
 from grader.course import Chapter, Course
 from grader.errors import GraderError
+from grader.safe_text import visible
 
 if TYPE_CHECKING:
     from grader.proof import Step
@@ -22,6 +23,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 WATCH_SECONDS = 0.5  # between two looks at a lesson
+MOST_FREQUENT = 5  # mistakes of a class that are told in the terminal
 UNSAFE = """WITHOUT A SANDBOX: what students wrote runs with your rights. It can read the solutions and the gradebook, change marks, delete
 your files and use the network. The graded copies and the list of problems will say so."""
 
@@ -220,6 +222,7 @@ def collect(
     source: Annotated[Path, typer.Argument(help="A zip archive as Canvas or Moodle gives it, or a folder.")],
     lesson: Annotated[str | None, typer.Argument(help="The chapter that was asked for; all where none is named.")] = None,
     roster: Annotated[Path | None, typer.Option(help="The list of the class as CSV; it is kept for the next time.")] = None,
+    late_by: Annotated[float, typer.Option(help="Hours after the due date for what the platform calls late; it does not say more.")] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Put what a class handed in into gradebook/submitted, and say who is missing, late or unknown.
@@ -230,6 +233,7 @@ def collect(
     from grader.handed_in.archives import files
     from grader.handed_in.collect import sort, write
     from grader.handed_in.collect_print import show
+    from grader.ledger import lateness
 
     course, chapters = select([lesson] if lesson else None)
     known = lists.read(roster) if roster else lists.load(course)
@@ -241,10 +245,36 @@ def collect(
         return
     if roster and known:
         lists.keep(course, known)
-    changed = write(course, collection)
+    late = {}
+    for late_one in {attempt.chapter for attempt in collection.late}:
+        if came := lateness.later(course, late_one, late_by):
+            late[late_one.name] = came
+        else:
+            console.print(f"{late_one.name}: nobody said when it is due: being late costs nothing", style="yellow", markup=False)
+            console.print(f'    remedy: grader due {late_one.number} "2026-11-30 23:59 +0100", then collect again', markup=False)
+    changed = write(course, collection, late)
     console.print(
         f"{changed} of {len(collection.chosen)} notebooks are new or changed. Next: make grade" if collection.chosen else "nothing to grade"
     )
+
+
+@app.command()
+def due(
+    lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
+    time: Annotated[str | None, typer.Argument(help="Such as '2026-11-30 23:59 +0100'; without a zone it is UTC.")] = None,
+    never: Annotated[bool, typer.Option("--never", help="Take the due date away.")] = False,
+) -> None:
+    """Say when a chapter is due, or set it; formgrader shows the same. What lateness costs stands in nbgrader_config.py.
+
+    Students with extra time stand in gradebook/extra_time.csv: student, hours, and perhaps chapter.
+
+    Example: grader due 05 "2026-11-30 23:59 +0100"
+    """
+    from grader.ledger import lateness
+
+    course, (chapter,) = select([lesson])
+    at = lateness.set_due(course, chapter, time or "") if time or never else lateness.due(course, chapter)
+    console.print(f"{chapter.name} is due {at}" if at else f"{chapter.name} has no due date", markup=False)
 
 
 @app.command()
@@ -267,7 +297,7 @@ def grade(
     """
     from grader import ledger
     from grader.grade_print import Reporter
-    from grader.report import show_problems, show_sheets, write_csv
+    from grader.marks_print import show_problems, show_sheets, write_csv
 
     course, chapters = select(lessons)
     if unsafe_no_sandbox:
@@ -296,18 +326,45 @@ def grade(
 
 
 @app.command()
-def feedback(lessons: Lessons = None) -> None:
-    """Write each graded student's gradebook/feedback/<student>/<chapter>/<chapter>.html, without hidden tests."""
-    from grader import ledger
-    from grader.report import show_problems
+def report(lessons: Lessons = None) -> None:
+    """Write gradebook/report/<chapter>.html: marks, how hard each exercise is, which mistakes the class makes; also as CSV and JSON.
+
+    Example: grader report 05
+    """
+    from grader.review.report import folder
+    from grader.review.report import report as run
 
     course, chapters = select(lessons)
-    written = list(ledger.feedback(course, chapters))
-    problems = [result for result in written if isinstance(result, ledger.Problem)]
-    show_problems(problems, course.root, console)
-    console.print(f"wrote {len(written) - len(problems)} pages to {(course.gradebook / 'feedback').relative_to(course.root)}")
-    if problems:
-        raise typer.Exit(1)
+    with console.status("reading the class"):
+        for made in run(course, chapters):
+            found = made.figures
+            console.print(f"{found.chapter}: {found.students} students, mean {found.mean:.1f} of {found.possible:g}", markup=False)
+            for exercise, mistake in found.mistakes[:MOST_FREQUENT]:
+                console.print(f"    {len(mistake.students)} of {found.students}: {exercise.id}: {mistake.headline}", markup=False)
+            if made.pairs:
+                console.print(f"    {len(made.pairs)} pairs of students share uncommon code: look at {made.similarity}", markup=False)
+    if not folder(course).is_dir():
+        fail(f"{course.gradebook}: nothing is graded\n    remedy: run `make grade`")
+    console.print(f"Open {folder(course).relative_to(course.root)}/<chapter>.html. Next: make feedback")
+
+
+@app.command()
+def feedback(
+    lessons: Lessons = None,
+    explanations: Annotated[bool, typer.Option("--explanations", help="With the worked explanation of every exercise.")] = False,
+) -> None:
+    """Write each graded student's page: their code, the checks with their messages, and what a known mistake is about.
+
+    It lies at gradebook/feedback/<student>/<chapter>/<chapter>.html; no line of a hidden test is in it.
+
+    Example: grader feedback 05 --explanations
+    """
+    from grader.review.feedback import feedback as run
+
+    course, chapters = select(lessons)
+    with console.status("writing"):
+        written = sum(1 for _ in run(course, chapters, explanations=explanations))
+    console.print(f"wrote {written} pages to {(course.gradebook / 'feedback').relative_to(course.root)}. Next: make export")
 
 
 @app.command()
@@ -326,7 +383,6 @@ def export(
 
     from grader import ledger
     from grader.export import export as run
-    from grader.safe_text import visible
 
     course, (chapter,) = select([lesson])
     with tempfile.TemporaryDirectory() as temporary:
@@ -360,7 +416,8 @@ def demo(
 
     from grader import ledger
     from grader.demo import differences, make_class
-    from grader.report import show_problems, show_sheets
+    from grader.marks_print import show_problems, show_sheets
+    from grader.review.feedback import feedback
 
     start = time.perf_counter()
     course, chapters = select(lessons)
@@ -372,7 +429,8 @@ def demo(
             for graded in ledger.grade(copy, copy.chapters(), options):
                 status.update(f"graded {graded.student}: {graded.chapter.name}")
                 problems += graded.problems
-        problems += [page for page in ledger.feedback(copy, copy.chapters()) if isinstance(page, ledger.Problem)]
+        for _ in feedback(copy, copy.chapters()):
+            pass
         wrong = []
         for chapter in copy.chapters():
             sheets = ledger.sheets(copy, chapter)
@@ -386,6 +444,29 @@ def demo(
     console.print(f"graded {count} submissions in {time.perf_counter() - start:.0f} s: {verdict}")
     if wrong or any(problem.ungraded for problem in problems):
         raise typer.Exit(1)
+
+
+@app.command()
+def demo_class(
+    lessons: Lessons = None,
+    students: Annotated[int, typer.Option(min=15, help="How many are in the class.")] = 200,
+    folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,
+) -> None:
+    """Take a made-up class from Canvas's archives to Canvas's CSV, by the way of an instructor, and prove every mark."""
+    import tempfile
+
+    from grader import demo_class as demo
+
+    course, chapters = select(lessons or demo.CHAPTERS)
+    with tempfile.TemporaryDirectory() as temporary:
+        walk = demo.Walk(course, chapters, folder or Path(temporary), students)
+        for step, seconds, said in walk.steps():
+            console.print(f"{step:>9} {seconds:6.1f} s  {said}", markup=False)
+    for line in walk.differences:
+        console.print(visible(line), style="red", markup=False)
+    if walk.differences:
+        fail(f"{len(walk.differences)} things are not as expected")
+    console.print("every mark is as expected")
 
 
 def released(lessons: list[str] | None) -> tuple[Course, list[Chapter]]:

@@ -21,6 +21,7 @@ from grader.errors import Finding, LessonError
 BEGIN_SOLUTION, END_SOLUTION = "# BEGIN SOLUTION", "# END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")  # what nbgrader's ClearSolutions writes
 MARKER = re.compile(r"^# %%")
+HEADING = re.compile(r"^### Exercise (?P<number>\d+): (?P<title>.+) \((?P<points>\d+) points?\)$", re.MULTILINE)  # above an exercise
 SURVIVOR = re.compile(r"^- `(?P<statement>.+)`: (?P<reason>.+)$")
 
 
@@ -35,14 +36,15 @@ class Role(Enum):
     ANSWER = "answer"
     EXPLANATION = "explanation"
     WRONG = "wrong"
+    MISTAKE = "mistake"
     RIGHT = "right"
     SURVIVES = "survives"
 
 
-MARKDOWN_ROLES = frozenset({Role.ANSWER, Role.EXPLANATION, Role.SURVIVES})
+MARKDOWN_ROLES = frozenset({Role.ANSWER, Role.EXPLANATION, Role.MISTAKE, Role.SURVIVES})
 TEST_ROLES = frozenset({Role.CHECK, Role.HIDDEN})
 POINTS_ROLES = TEST_ROLES | {Role.ANSWER}
-DROPPED_ROLES = frozenset({Role.WRONG, Role.RIGHT, Role.SURVIVES})  # never in any notebook
+DROPPED_ROLES = frozenset({Role.WRONG, Role.MISTAKE, Role.RIGHT, Role.SURVIVES})  # never in any notebook
 SECRET_ROLES = DROPPED_ROLES | {Role.HIDDEN, Role.EXPLANATION}  # never in a student's notebook
 
 
@@ -101,6 +103,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """What a wrong answer does wrong: in a sentence for the teacher, and what follows from it for the student who made it."""
+
+    headline: str
+    explanation: str
+
+
+@dataclass(frozen=True)
 class Exercise:
     """An exercise with everything that proves its checks; `points` is what its checks give together."""
 
@@ -108,6 +118,7 @@ class Exercise:
     statement: Cell | None
     tests: tuple[Cell, ...]  # visible checks and hidden tests, in order
     wrongs: tuple[Cell, ...]
+    mistakes: dict[str, Mistake]  # wrong answer → what is wrong with it
     rights: tuple[Cell, ...]
     survivors: dict[str, str]  # mutated statement → why no check can or need catch it
     explanation: Cell | None
@@ -116,6 +127,12 @@ class Exercise:
     def id(self) -> str:
         """The grade_id of the answer cell."""
         return self.answer.id
+
+    @property
+    def title(self) -> str:
+        """What its heading says, such as `a mean`; its id where there is none."""
+        match = HEADING.search(self.statement.source) if self.statement else None
+        return match["title"] if match else self.id
 
     @property
     def points(self) -> float:
@@ -181,6 +198,7 @@ class Lesson:
             statement=self.cells[position - 1] if position and self.cells[position - 1].kind == "markdown" else None,
             tests=own(Role.CHECK, Role.HIDDEN),
             wrongs=own(Role.WRONG),
+            mistakes={cell.id: mistake_of(cell) for cell in own(Role.MISTAKE)},
             rights=own(Role.RIGHT),
             survivors=survivors,
             explanation=next((cell for cell in self.with_role(Role.EXPLANATION) if cell.id == answer.id), None),
@@ -188,8 +206,14 @@ class Lesson:
 
 
 def owner_of(cell_id: str, exercises: list[str]) -> str | None:
-    """Return the exercise that a check, wrong or right answer belongs to: the longest id that prefixes `cell_id` before a hyphen."""
+    """Return the exercise that a check, a wrong or right answer or a mistake belongs to: the longest id that prefixes `cell_id`."""
     return max((exercise for exercise in exercises if cell_id.startswith(f"{exercise}-")), key=len, default=None)
+
+
+def mistake_of(cell: Cell) -> Mistake:
+    """Return what a `mistake` cell says: its first paragraph is the headline."""
+    headline, _, explanation = cell.source.partition("\n\n")
+    return Mistake(" ".join(headline.split()), explanation.strip())
 
 
 def survivors_of(cell: Cell) -> Iterator[tuple[str, str]]:

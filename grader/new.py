@@ -63,15 +63,30 @@ def mean(x):
     return x.sum()
 
 
+# %% [markdown] mistake="mean-sum"
+# Adds the numbers up and does not divide.
+#
+# Of 1, 2 and 6 you return 9, which is larger than each of them. A mean lies between the smallest and the largest number.
+
 # %% wrong="mean-middle" fails="mean-by-hand mean-random"
 def mean(x):
     return x.median()
 
 
+# %% [markdown] mistake="mean-middle"
+# Returns the number in the middle.
+#
+# Of 1, 2 and 6 you return 2, the median: it would not move if the 6 were 600. Ask whether a mean should.
+
 # %% wrong="mean-three" fails="mean-random"
 def mean(x):
     return x.sum() / 3
 
+
+# %% [markdown] mistake="mean-three"
+# Divides by three, however many numbers there are.
+#
+# It holds for the example in the text. Try a vector with one number, or with seven.
 
 # %% right="mean-torch"
 def mean(x):

@@ -15,6 +15,7 @@ from grader.errors import Finding, LessonError
 from grader.lesson import (
     BEGIN_SOLUTION,
     END_SOLUTION,
+    HEADING,
     MARKDOWN_ROLES,
     POINTS_ROLES,
     SURVIVOR,
@@ -22,16 +23,18 @@ from grader.lesson import (
     Cell,
     Lesson,
     Role,
+    mistake_of,
     owner_of,
 )
 
 ID = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
-HEADING = re.compile(r"^### Exercise (?P<number>\d+): .+ \((?P<points>\d+) points?\)$", re.MULTILINE)
 LIKE_A_SOLUTION_MARKER = re.compile(r"(BEGIN|END)[\s_]*SOLUTION", re.IGNORECASE)
 LIKE_A_HIDDEN_MARKER = re.compile(r"(BEGIN|END)[\s_]*HIDDEN", re.IGNORECASE)
 MARKDOWN_MARKERS = {"<!-- BEGIN SOLUTION -->", "<!-- END SOLUTION -->"}
 KEYS = {role: {"points"} for role in POINTS_ROLES} | {Role.WRONG: {"fails"}, Role.LESSON: {"needs", "sittings"}}
 MIN_WRONG, MIN_RIGHT = 2, 1
+HEADLINE = 100  # characters: it is one row of a table
+GIVEN_AWAY = 16  # characters of a line of the answer that no mistake may quote
 
 
 def require_sound(lesson: Lesson) -> None:
@@ -96,10 +99,10 @@ def _first_cell(lesson: Lesson) -> Iterator[Finding]:
 
 
 def _unique_ids(lesson: Lesson) -> Iterator[Finding]:
-    """A grade_id names one cell; `explanation` and `survives` repeat their exercise's."""
+    """A grade_id names one cell; `explanation` and `survives` repeat their exercise's, `mistake` its wrong answer's."""
     seen: dict[str, Cell] = {}
     for cell in lesson.cells:
-        if cell.role in (Role.LESSON, Role.EXPLANATION, Role.SURVIVES):
+        if cell.role in (Role.LESSON, Role.EXPLANATION, Role.MISTAKE, Role.SURVIVES):
             continue
         if cell.id in seen:
             yield _finding(lesson, cell, f"the id '{cell.id}' is taken by line {seen[cell.id].line}", "give every cell an id of its own")
@@ -110,7 +113,7 @@ def _cells_follow_their_exercise(lesson: Lesson) -> Iterator[Finding]:
     """Everything about an exercise stands below it and names it."""
     ids = [cell.id for cell in lesson.with_role(Role.EXERCISE)]
     lines = {cell.id: cell.line for cell in lesson.with_role(Role.EXERCISE)}
-    for cell in lesson.with_role(Role.CHECK, Role.HIDDEN, Role.WRONG, Role.RIGHT, Role.EXPLANATION, Role.SURVIVES):
+    for cell in lesson.with_role(Role.CHECK, Role.HIDDEN, Role.WRONG, Role.MISTAKE, Role.RIGHT, Role.EXPLANATION, Role.SURVIVES):
         owner = cell.id if cell.role in (Role.EXPLANATION, Role.SURVIVES) and cell.id in ids else owner_of(cell.id, ids)
         if owner is None:
             yield _finding(lesson, cell, f"no exercise owns '{cell.id}'", "begin the id with the exercise's id and a hyphen")
@@ -138,6 +141,27 @@ def _fails_names_checks(lesson: Lesson) -> Iterator[Finding]:
                         f"fails= names '{name}', which is no check of '{exercise.id}'",
                         f"choose from: {' '.join(sorted(tests))}",
                     )
+
+
+def _mistakes(lesson: Lesson) -> Iterator[Finding]:
+    """Below each wrong answer stands what is wrong with it, in a headline and an explanation that do not give the answer away."""
+    for cell, before in zip(lesson.cells[1:], lesson.cells, strict=False):
+        if cell.role is Role.MISTAKE and not (before.role is Role.WRONG and before.id == cell.id):
+            yield _finding(lesson, cell, "it does not stand below its wrong answer", f'put it below `# %% wrong="{cell.id}"`')
+        if before.role is Role.WRONG and not (cell.role is Role.MISTAKE and cell.id == before.id):
+            remedy = f'write below it `# %% [markdown] mistake="{before.id}"`: a headline, an empty line, an explanation for the student'
+            yield _finding(lesson, before, "nothing says what is wrong with it", remedy)
+    for exercise in lesson.exercises:
+        answer = {line.strip() for line in exercise.answer.solution_lines if len(line.strip()) >= GIVEN_AWAY}
+        for cell in lesson.with_role(Role.MISTAKE):
+            if cell.id not in exercise.mistakes:
+                continue
+            mistake = mistake_of(cell)
+            if not mistake.explanation or not mistake.headline.endswith(".") or len(mistake.headline) > HEADLINE:
+                remedy = f"one sentence of at most {HEADLINE} characters, an empty line, and an explanation"
+                yield _finding(lesson, cell, f"no headline, or no explanation: {mistake.headline[:60]!r}", remedy)
+            for line in sorted(line for line in answer if line in cell.source):
+                yield _finding(lesson, cell, f"it gives the answer away: {line!r}", "say where to look, not what to write")
 
 
 def _exercises_are_complete(lesson: Lesson) -> Iterator[Finding]:
@@ -312,6 +336,7 @@ RULES: tuple[Callable[[Lesson], Iterator[Finding]], ...] = (
     _cells_follow_their_exercise,
     _points,
     _fails_names_checks,
+    _mistakes,
     _exercises_are_complete,
     _headings,
     _solution_markers,

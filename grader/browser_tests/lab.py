@@ -31,11 +31,28 @@ class Lab:
         """Open what JupyterLab opens on, and wait until its kernel is there."""
         self.page = page
         page.goto(f"{self.address}/?token={self.token}")
+        self.wait_for_front("welcome")
+
+    def follow(self, link: str, name: str) -> None:
+        """Follow the first link with these words, and wait until the notebook `name` is in front and its kernel is there."""
+        self.page.get_by_role("link", name=link).first.click()
+        self.wait_for_front(name)
+
+    def wait_for_front(self, name: str) -> None:
+        """Wait until a notebook is in front and its kernel is there; for a moment the status bar still tells of the one before."""
+        tab = self.page.get_by_role("main").get_by_role("tab", name=name, selected=True)
+        expect(tab).to_be_visible(timeout=RUN_SECONDS * SECONDS)
+        expect(self.status).to_contain_text(f"{name}.ipynb", timeout=RUN_SECONDS * SECONDS)
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
         """Wait until the kernel of the notebook in front does nothing."""
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=RUN_SECONDS * SECONDS)
+        expect(self.status).to_contain_text("| Idle", timeout=RUN_SECONDS * SECONDS)
+
+    @property
+    def status(self) -> Locator:
+        """The status bar."""
+        return self.page.locator("#jp-main-statusbar")
 
     @property
     def notebook(self) -> Locator:

@@ -34,9 +34,8 @@ def places(course: Course) -> dict[str, int]:
 def test_from_the_welcome_page_to_a_file_handed_in(lab: Lab, course: Course, places: dict[str, int]) -> None:
     page = lab.page
     photograph(page, "welcome")
-    page.get_by_role("link", name="01 Python objects behind PyTorch").first.click()
+    lab.follow("01 Python objects behind PyTorch", CHAPTER)
     expect(lab.notebook.get_by_role("heading", name="Python objects behind PyTorch")).to_be_visible()
-    lab.wait_for_kernel()
     lab.run_all()
 
     lab.replace(places["numbered"], WRONG)
@@ -88,8 +87,8 @@ def test_the_same_with_the_keyboard_alone(lab: Lab, course: Course, places: dict
     press_until(lab, "Tab", "document.activeElement.innerText.startsWith('01 Python objects')")
     keyboard.press("Enter")
     expect(lab.notebook.get_by_role("heading", name="Python objects behind PyTorch")).to_be_visible()
-    lab.wait_for_kernel()
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("Cell 1/")
+    lab.wait_for_front(CHAPTER)
+    expect(lab.status).to_contain_text("Cell 1/")
     for _ in range(places["numbered"]):
         keyboard.press("Shift+Enter")
     keyboard.press("Enter")
@@ -145,8 +144,7 @@ def test_it_is_set_up_for_learners(lab: Lab) -> None:
 def test_a_blank_notebook_runs_to_its_end_and_can_be_read_by_everybody(lab: Lab, course: Course) -> None:
     (chapter,) = course.released(["05"])
     assert serious(lab) == []
-    lab.page.get_by_role("link", name="05 Linear model and gradient descent").first.click()
-    lab.wait_for_kernel()
+    lab.follow("05 Linear model and gradient descent", chapter.name)
     lab.run_all()
     cells = [cell for cell in load(chapter.student).cells if cell.cell_type == "code"]
     prompts = lab.notebook.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents()
@@ -171,8 +169,7 @@ def test_an_update_waits_until_the_notebook_is_closed(lab: Lab, course: Course, 
     next(cell for cell in notebook.cells if grade_id(cell) == "numbered").source = RIGHT
     chapter.student.write_text(dumps(notebook), encoding="utf-8")
 
-    lab.page.get_by_role("link", name="01 Python objects behind PyTorch").first.click()
-    lab.wait_for_kernel()
+    lab.follow("01 Python objects behind PyTorch", CHAPTER)
     refused = lab.make(course, "update", f"FROM={old}")
     assert refused.returncode
     assert "open in JupyterLab: 01_python_objects\n    remedy: save" in refused.stdout
@@ -182,7 +179,7 @@ def test_an_update_waits_until_the_notebook_is_closed(lab: Lab, course: Course, 
     expect(lab.page.get_by_role("main").get_by_role("tab", name=CHAPTER)).to_have_count(0)
     done = lab.make(course, "update", f"FROM={old}")
     assert done.returncode == 0, done.stdout
-    lab.page.get_by_role("link", name="01 Python objects behind PyTorch").first.click()
+    lab.follow("01 Python objects behind PyTorch", CHAPTER)
     expect(lab.notebook).to_contain_text("return list(enumerate(seq, start))")
 
 

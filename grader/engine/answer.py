@@ -5,7 +5,7 @@ would run it, by IPython, magics and all; `ask` is the questions of a check; `ne
 steps of one owner may take twice `seconds` together. What comes back, as it happens:
 
     ["began", step]                            the position of a step in the job
-    ["ran", step, name, text]                  how a cell or a set of questions ended; without a name, well
+    ["ran", step, name, text, seconds]         how a cell or a set of questions ended, without a name well, and its processor time
     ["answered", step, site, "value", data]    what came back for a question, as `grader.engine.plain` encodes it
     ["answered", step, site, "error", data]
     ["done"]
@@ -77,8 +77,9 @@ class AnswerChapter:
             ask = _asker(identity, step, pipe)
             error = _within(seconds, self._cell, source) if kind == "run" else _within(seconds, self._questions, identity, source, ask)
             name, text = (type(error).__name__, _text(error, seconds)) if error else ("", "")
-            used[owner] += time.process_time() - start
-            pipe.send_bytes(msgpack.packb(["ran", step, name, text]))
+            took = time.process_time() - start
+            used[owner] += took
+            pipe.send_bytes(msgpack.packb(["ran", step, name, text, took]))
         pipe.send_bytes(msgpack.packb(["done"]))
 
     def _cell(self, source: str) -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ class Result:
     passed: set[str] = field(default_factory=set)  # checks
     failures: dict[str, Failure] = field(default_factory=dict)  # check, answer or added cell → why it failed
     behaviours: dict[str, Behaviour] = field(default_factory=dict)  # check that failed → what the answer did there
+    times: dict[str, float] = field(default_factory=dict)  # check, answer or added cell → processor seconds
     seconds: float = 0.0
     sandboxed: bool = True
 
@@ -161,6 +163,7 @@ class _Answers:
         self.stopped: dict[int, str] = {}  # ask that came to its end → what stopped it; nothing where it asked everything
         self.failures: dict[int, Failure] = {}
         self.behaviours: dict[int, Behaviour] = {}
+        self.times: dict[int, float] = {}
         self.passed: set[int] = set()
         self.culprits: set[int] = set()  # steps that ended the process
         self.ended, self.why = "", ""
@@ -187,8 +190,9 @@ class _Answers:
         for step, site, kind, data in _well_formed(reply, "answered", int, int, str, bytes):
             if 0 <= step < len(places) and self.todo[places[step]][0] == "ask":
                 self.given[places[step]].append([site, kind, data])
-        for step, name, text in _well_formed(reply, "ran", int, str, str):
+        for step, name, text, took in _well_formed(reply, "ran", int, str, str, float):
             if 0 <= step < len(places):
+                self.times[places[step]] = took if 0 <= took < math.inf else 0.0
                 self._ran(places[step], Failure(name, text) if name else None)
         for place in set(places) - self.stopped.keys():
             self.given.pop(place, None)  # answers of questions that did not come to their end are asked for again
@@ -217,6 +221,8 @@ class _Answers:
         made = Result(self.ended or "graded", self.why, sandboxed=sandboxed)
         for place in places:
             identity = self.todo[place][1]
+            if place in self.times:
+                made.times[identity] = self.times[place]
             if place in self.passed:
                 made.passed.add(identity)
             elif place in self.failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from grader.course import Chapter, Course
 from grader.files import write_if_changed
 from grader.handed_in.archives import Found
 from grader.handed_in.roster import Roster, Student, key
-from grader.ledger.submissions import submitted
+from grader.ledger.submissions import TIMESTAMP, submitted
 from grader.notebook import COURSE_KEY
 
 ATTEMPTS = "attempts"  # folder beside `submitted`: every attempt, as it came
@@ -85,14 +85,29 @@ def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter:
     return collection
 
 
-def write(course: Course, collection: Collection) -> int:
-    """Write the chosen attempts to where they are graded, and all of them aside; return how many of the chosen are new or changed."""
+def write(course: Course, collection: Collection, late: Mapping[str, str] | None = None) -> int:
+    """Write the chosen attempts to where they are graded, and all of them aside; return how many of the chosen are new or changed.
+
+    `late` says when what the platform calls late came, by chapter: the platform itself does not.
+    """
     changed = 0
     for attempt in (*collection.earlier, *collection.chosen):
-        write_if_changed(_aside(course, attempt), attempt.found.content or b"")
+        place = _aside(course, attempt)
+        write_if_changed(place, attempt.found.content or b"")
+        _stamp(place.with_suffix(".txt"), attempt, late or {})
     for attempt in collection.chosen:
-        changed += write_if_changed(submitted(course, attempt.chapter, attempt.student.key), attempt.found.content or b"")
+        place = submitted(course, attempt.chapter, attempt.student.key)
+        changed += write_if_changed(place, attempt.found.content or b"")
+        _stamp(place.with_name(TIMESTAMP), attempt, late or {})
     return changed
+
+
+def _stamp(place: Path, attempt: Attempt, late: Mapping[str, str]) -> None:
+    """Write when a late attempt came; of one in time no file says anything."""
+    if attempt.found.late and attempt.chapter.name in late:
+        write_if_changed(place, late[attempt.chapter.name].encode())
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _aside(course: Course, attempt: Attempt) -> Path:

@@ -21,7 +21,7 @@ def show(collection: Collection, roster: Roster | None, console: Console) -> Non
         console.print("no list of the class: nobody can be missing or unknown\n    remedy: --roster class.csv", style="yellow")
     for name, students in collection.missing.items():
         _list(f"missing from {name}", describe(students), "", console)
-    _list("late, says the platform", _who(collection.late), "it says not by how much: the penalty is yours to give", console)
+    _list("late, says the platform", _who(collection.late), "it does not say by how much: --late-by does", console)
     _list("handed in more than once", _who(collection.earlier), "the last attempt is graded; all are in gradebook/attempts", console)
     _list(
         "another chapter than the one asked for",

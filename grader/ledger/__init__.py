@@ -1,4 +1,4 @@
-"""All that is known about nbgrader: releases notebooks, grades submissions, keeps marks in its gradebook, writes feedback.
+"""All that is known about nbgrader: releases notebooks, grades submissions, keeps marks in its gradebook.
 
 The modules inside: `preprocessors` run in nbgrader's own pipelines and are named in `nbgrader_config.py`; `converters` run
 those pipelines; `submissions` reads what was handed in; `grading` takes a class through the engine and `record` writes what it
@@ -7,11 +7,10 @@ found, or `stock` lets nbgrader itself grade; `gradebook` keeps and tells marks;
 
 from grader.engine.plan import Seconds
 from grader.ledger.converters import release
-from grader.ledger.feedback import feedback
-from grader.ledger.gradebook import sheets
+from grader.ledger.gradebook import papers, sheets
 from grader.ledger.grading import Graded, Options, Progress, count, grade
 from grader.ledger.preprocessors import HideTests, KeepMarks, Rebuild, RequireExecution, RunSubmission, TagForRunAll
-from grader.ledger.results import Mark, Problem, Sheet
+from grader.ledger.results import Mark, Paper, Problem, Sheet, State
 from grader.ledger.submissions import strays
 
 __all__ = [
@@ -20,6 +19,7 @@ __all__ = [
     "KeepMarks",
     "Mark",
     "Options",
+    "Paper",
     "Problem",
     "Progress",
     "Rebuild",
@@ -27,10 +27,11 @@ __all__ = [
     "RunSubmission",
     "Seconds",
     "Sheet",
+    "State",
     "TagForRunAll",
     "count",
-    "feedback",
     "grade",
+    "papers",
     "release",
     "sheets",
     "strays",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from grader.course import Chapter, Course
 from grader.errors import LedgerError
 from grader.ledger.converters import convert, course_config, database, db_url
-from grader.ledger.results import Mark, Sheet
+from grader.ledger.results import STATE_KEY, Mark, Paper, Sheet, State
 from grader.notebook import load
-from grader.template import exercises, grade_id
+from grader.template import exercises
 
 
 def prepare(course: Course, chapters: list[Chapter]) -> None:
@@ -89,6 +91,11 @@ def set_to_nothing(book: Any, course: Course, chapter: Chapter, student: str) ->
 
 def sheets(course: Course, chapter: Chapter) -> list[Sheet]:
     """Return the marks of every student who ever handed in `chapter`, by name; none where the gradebook does not know it."""
+    return [paper.sheet for paper in papers(course, chapter)]
+
+
+def papers(course: Course, chapter: Chapter) -> list[Paper]:
+    """Return what there is to read of every student who ever handed in `chapter`, by name."""
     if not database(course).is_file():
         return []
     _require_schema(database(course))
@@ -98,7 +105,7 @@ def sheets(course: Course, chapter: Chapter) -> list[Sheet]:
             submissions = book.find_notebook(chapter.name, chapter.name).submissions
         except MissingEntry:
             return []
-        return sorted((_sheet(course, chapter, submission, owners) for submission in submissions), key=lambda sheet: sheet.student)
+        return sorted((_paper(course, chapter, submission, owners) for submission in submissions), key=lambda paper: paper.sheet.student)
 
 
 def autograded(course: Course, chapter: Chapter, student: str) -> Path:
@@ -106,13 +113,15 @@ def autograded(course: Course, chapter: Chapter, student: str) -> Path:
     return course.gradebook / "autograded" / student / chapter.name / f"{chapter.name}.ipynb"
 
 
-def _sheet(course: Course, chapter: Chapter, submission: Any, owners: dict[str, str]) -> Sheet:
-    grades = {grade.name: grade for grade in submission.grades}
+def _paper(course: Course, chapter: Chapter, submission: Any, owners: dict[str, str]) -> Paper:
     student = str(submission.student.id)
-    errors = _errors(autograded(course, chapter, student))
-    marks = tuple(_mark(name, owner, grades[name], errors.get(name, "")) for name, owner in owners.items() if name in grades)
-    answers = {name: error for name, error in errors.items() if name in owners.values() and name not in owners}
-    return Sheet(chapter.name, student, marks, submission.late_submission_penalty or 0.0, answers)
+    grades = {grade.name: grade for grade in submission.grades}
+    comments = {comment.name: comment.comment for comment in submission.comments if comment.comment}
+    copy = _graded_copy(autograded(course, chapter, student))
+    marks = tuple(_mark(name, owner, grades[name], copy.errors.get(name, "")) for name, owner in owners.items() if name in grades)
+    answers = {name: error for name, error in copy.errors.items() if name in owners.values() and name not in owners}
+    sheet = Sheet(chapter.name, student, marks, submission.late_submission_penalty or 0.0, answers)
+    return Paper(sheet, copy.answers, comments, copy.state)
 
 
 def _mark(name: str, owner: str, grade: Any, error: str) -> Mark:
@@ -121,17 +130,31 @@ def _mark(name: str, owner: str, grade: Any, error: str) -> Mark:
     return Mark(name, owner, None if ungiven else float(grade.score), float(grade.max_score), error if lost else "")
 
 
-def _errors(path: Path) -> dict[str, str]:
-    """Return what each named cell of a graded copy raised."""
+@dataclass
+class _GradedCopy:
+    """What a graded copy of a submission tells."""
+
+    errors: dict[str, str] = field(default_factory=dict)  # cell → what it raised
+    answers: dict[str, str] = field(default_factory=dict)
+    state: State | None = None
+
+
+def _graded_copy(path: Path) -> _GradedCopy:
+    """Read a graded copy; where there is none, or one that something else spoiled, only the marks are known."""
+    found = _GradedCopy()
     try:
-        cells = load(path).cells
-    except Exception:  # no graded copy (nothing ran), or one that something else spoiled: only the messages are missing
-        return {}
-    found = {}
-    for cell in cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error" and grade_id(cell):
-                found[grade_id(cell)] = f"{output.ename}: {output.evalue}".removesuffix(": ")
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            about = cell["metadata"].get("nbgrader", {})
+            if about.get("solution"):
+                found.answers[about["grade_id"]] = "".join(cell["source"])
+            for output in cell.get("outputs", []):
+                if about and output["output_type"] == "error":
+                    found.errors[about["grade_id"]] = f"{output['ename']}: {output['evalue']}".removesuffix(": ")
+        if STATE_KEY in notebook["metadata"]:
+            found.state = State(**notebook["metadata"][STATE_KEY])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
     return found
 
 

@@ -20,8 +20,8 @@ from grader.engine.plan import Plan, Seconds, Task, plan_of, task_of
 from grader.errors import LedgerError
 from grader.ledger import stock
 from grader.ledger.gradebook import alone, prepare, template_of
-from grader.ledger.record import Recorder, State
-from grader.ledger.results import Problem
+from grader.ledger.record import Recorder
+from grader.ledger.results import Problem, State
 from grader.ledger.submissions import HandedIn, read, require, students
 from grader.template import Note, rebuild
 
@@ -179,6 +179,7 @@ class _Run:
         same = before is not None and before.submission == digest and before.sandboxed >= self.options.sandboxed
         stale = [name for name, mark in self.fingerprints.items() if before is None or before.checks.get(name) != mark]
         if before and same and not stale and not self.options.force and before.checks.keys() == self.fingerprints.keys():
+            self.recorder.penalty_again(student)
             return Graded(self.chapter, student, UP_TO_DATE, _problems(handed_in, before))
         partly = self.options.changed and same and not self.options.force
         rebuilt = rebuild(self.template, cells)
@@ -193,6 +194,7 @@ class _Run:
             kept = entry.before.failures.keys() & self.plan.checks.keys() - set(task.checks)
             result.failures |= {name: Failure(*entry.before.failures[name]) for name in kept}
             result.behaviours |= {name: entry.before.behaviours[name] for name in kept & entry.before.behaviours.keys()}
+            result.times = entry.before.times | result.times
             result.passed |= self.plan.checks.keys() - set(task.checks) - kept
         state = State(
             submission=entry.digest,
@@ -203,6 +205,7 @@ class _Run:
             notes=[[note.found, note.remedy] for note in entry.notes],
             failures={name: [failure.name, failure.text] for name, failure in result.failures.items()},
             behaviours=result.behaviours,
+            times={name: round(seconds, 3) for name, seconds in result.times.items()},
         )
         self.recorder.marks(task.key, entry.notebook, state, result.passed, entry.handed_in.time)
         return Graded(self.chapter, task.key, result.outcome, _problems(entry.handed_in, state))

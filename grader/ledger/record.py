@@ -6,7 +6,6 @@ import dataclasses
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Self
 
 from nbformat import NotebookNode
@@ -18,29 +17,14 @@ from sqlalchemy.exc import OperationalError
 
 from grader import files
 from grader.course import Chapter, Course
-from grader.engine.behaviour import Behaviour
 from grader.ledger.converters import course_config
 from grader.ledger.gradebook import autograded, gradebook, set_to_nothing
 from grader.ledger.preprocessors import error_output, mark_answers
+from grader.ledger.results import STATE_KEY, State
 from grader.notebook import dumps
 from grader.template import grade_id
 
 PATIENCE = 60.0  # seconds for another program to let go of the database
-KEY = "grading"  # notebook metadata of a graded copy
-
-
-@dataclass(frozen=True)
-class State:
-    """What a graded copy says of its own grading, so that nothing is graded twice and nothing is taken for up to date that is not."""
-
-    submission: str  # digest of what was handed in
-    checks: dict[str, str]  # check → fingerprint of what its mark depends on
-    outcome: str
-    why: str
-    sandboxed: bool
-    notes: list[list[str]]  # [what was found, remedy]
-    failures: dict[str, list[str]]  # cell → [name, text]
-    behaviours: dict[str, Behaviour] = dataclasses.field(default_factory=dict)  # check that failed → what the answer did there
 
 
 class Recorder:
@@ -50,6 +34,7 @@ class Recorder:
         self.course, self.chapter, self.template = course, chapter, template
         self._stack = ExitStack()
         config = course_config(course)
+        config.CourseDirectory.assignment_id = chapter.name
         self._late = AssignLatePenalties(parent=None, config=config)
         self._late.coursedir = CourseDirectory(config=config)
         self._late.init_plugin()
@@ -59,6 +44,7 @@ class Recorder:
         sheet = self.book.find_notebook(self.chapter.name, self.chapter.name)
         cells = [*sheet.grade_cells, *sheet.solution_cells, *sheet.task_cells]
         self._names = {cell.id: cell.name for cell in cells}  # else each grade would ask for its name, in every submission
+        self._due = self.book.find_assignment(self.chapter.name).duedate is not None
         self.book.db.expunge_all()
         return self
 
@@ -69,13 +55,21 @@ class Recorder:
         """Return what was recorded for a student; None where nothing was, or where the gradebook does not know of it."""
         try:
             text = autograded(self.course, self.chapter, student).read_text(encoding="utf-8")
-            state = State(**json.loads(text)["metadata"][KEY])
+            state = State(**json.loads(text)["metadata"][STATE_KEY])
             self.book.find_submission_notebook(self.chapter.name, self.chapter.name, student)
         except (OSError, ValueError, TypeError, KeyError, MissingEntry):
             return None
         finally:
             self.book.db.expunge_all()
         return state
+
+    def penalty_again(self, student: str) -> None:
+        """Work out anew what lateness costs: the due date, the extra time or the settings may have changed since."""
+        sheet = self.book.find_submission_notebook(self.chapter.name, self.chapter.name, student)
+        if self._due or sheet.late_submission_penalty is not None:
+            sheet.late_submission_penalty = self._penalty(student, sheet, self.book.find_submission(self.chapter.name, student))
+            self.book.db.commit()
+        self.book.db.expunge_all()
 
     def nothing(self, student: str) -> None:
         """Give a submission that cannot be graded no points; marks given by hand stay."""
@@ -84,7 +78,7 @@ class Recorder:
 
     def marks(self, student: str, notebook: NotebookNode, state: State, passed: set[str], handed_in: str) -> None:
         """Write the marks of a submission, then its graded copy; where this is interrupted, the next run grades it again."""
-        notebook.metadata[KEY] = dataclasses.asdict(state)
+        notebook.metadata[STATE_KEY] = dataclasses.asdict(state)
         mark_answers(notebook, self.template)
         for cell in notebook.cells:
             name = grade_id(cell)

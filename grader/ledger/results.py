@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.engine.behaviour import Behaviour
+
+STATE_KEY = "grading"  # notebook metadata of a graded copy
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -47,6 +51,31 @@ class Sheet:
         own = [mark for mark in self.marks if mark.exercise == exercise]
         got = None if any(mark.points is None for mark in own) else sum(mark.points or 0.0 for mark in own)
         return got, sum(mark.possible for mark in own)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a graded copy says of its own grading, so that nothing is graded twice and nothing is taken for up to date that is not."""
+
+    submission: str  # digest of what was handed in
+    checks: dict[str, str]  # check → fingerprint of what its mark depends on
+    outcome: str
+    why: str
+    sandboxed: bool
+    notes: list[list[str]]  # [what was found, remedy]
+    failures: dict[str, list[str]]  # cell → [name, text]
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)  # check that failed → what the answer did there
+    times: dict[str, float] = field(default_factory=dict)  # check or cell → processor seconds
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A graded submission, for those who read it: its marks, what the student wrote, and what a person wrote about it."""
+
+    sheet: Sheet
+    answers: dict[str, str] = field(default_factory=dict)  # answer cell → what stands in it; none where nothing could be run
+    comments: dict[str, str] = field(default_factory=dict)  # cell → a person's comment
+    state: State | None = None  # None where nothing could be run, or stock nbgrader graded
 
 
 @dataclass(frozen=True)

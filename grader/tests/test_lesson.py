@@ -28,6 +28,11 @@ MALFORMED = [
     ("no explanation", '# %% [markdown] explanation="length"', "# %% [markdown]", "no explanation"),
     ("fails= of no check", 'fails="length-negative"', 'fails="length-negatives"', "names 'length-negatives', which is no check"),
     ("no fails=", '# %% wrong="length-table" fails="length-negative"', '# %% wrong="length-table"', "which check catches it"),
+    ("a mistake of another answer", '# %% [markdown] mistake="length-table"', '# %% [markdown] mistake="length-sum"', "nothing says what is wrong with it"),
+    ("a wrong answer without its mistake", '# %% [markdown] mistake="length-table"', "# %% [markdown]", "nothing says what is wrong with it"),
+    ("a mistake without a headline", "# Adds the two sides.\n#\n", "", "no headline, or no explanation"),
+    ("a headline that is too long", "# Adds the two sides.", f"# Adds the {'very ' * 20}two sides.", "no headline, or no explanation"),
+    ("a mistake that gives the answer away", "# Adds the two sides.\n#\n", "# Adds the two sides.\n#\n# return math.sqrt(x * x + y * y)\n", "it gives the answer away"),
     ("a heading with other points", "arrow (5 points)", "arrow (6 points)", "the checks give 5"),
     ("a heading with another number", "### Exercise 2", "### Exercise 3", "Exercise 2: … (3 points)"),
     ("no heading", "### Exercise 2: doubling (3 points)", "Doubling.", "no statement stands above"),
@@ -71,7 +76,7 @@ def test_the_tiny_lesson_is_sound(chapter: Chapter) -> None:
 
 def test_all_findings_are_told_at_once(chapter: Chapter) -> None:
     edit(chapter.source, "arrow (5 points)", "arrow (6 points)")
-    edit(chapter.source, '# %% wrong="length-table"', '# %% wrong="length-sum"')
+    edit(chapter.source, 'fails="length-negative"', 'fails="length-negatives"')
     with pytest.raises(LessonError) as caught:
         require_sound(read(chapter.source))
     assert len(caught.value.findings) == 2

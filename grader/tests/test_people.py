@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from grader import ledger
 from grader.course import Course
-from grader.report import show_problems, show_sheets, write_csv
+from grader.marks_print import show_problems, show_sheets, write_csv
+from grader.review.feedback import feedback
 from grader.safe_text import no_formula, visible
 from grader.tests.test_ledger import ALL, OWN, RIGHT, SECOND, grade, hand_in, marks
 
@@ -65,7 +65,7 @@ def test_hostile_names_and_errors_reach_nobody(handed_in: Course) -> None:
     assert students == {"loud", *map(no_formula, NAMES)}
     assert not any(student.startswith(("=", "+", "-", "@")) for student in students)
 
-    pages = [page for page in ledger.feedback(handed_in, handed_in.chapters()) if isinstance(page, Path)]
+    pages = list(feedback(handed_in, handed_in.chapters()))
     assert {page.parts[-3] for page in pages} == {"loud", *NAMES}
     for page in pages:
         text = page.read_text(encoding="utf-8")

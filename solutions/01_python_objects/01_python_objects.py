@@ -183,20 +183,44 @@ def numbered(seq, start=0):
     return list(enumerate(seq))
 
 
+# %% [markdown] mistake="numbered-start-ignored"
+# Counts from 0 whatever `start` says.
+#
+# `numbered(["hat", "bag"], 5)` should begin with number 5, and yours begins with 0. Only calls that leave `start` out come out right. Look
+# where `start` is used between the first line of your function and the result.
+
 # %% wrong="numbered-by-length" fails="numbered-default numbered-iterator"
 def numbered(seq, start=0):
     return [(start + i, seq[i]) for i in range(len(seq))]
 
+
+# %% [markdown] mistake="numbered-by-length"
+# Asks `seq` for its length and its places, which an iterator does not have.
+#
+# `numbered("xy")` works, but `numbered(iter("xy"))` stops with "object of type 'str_ascii_iterator' has no len()". The statement promises
+# an iterator as input too; Hint 1 lists three things one can try with `seq`. Try each of them on `iter("xy")`.
 
 # %% wrong="numbered-start-skips" fails="numbered-by-hand numbered-iterator"
 def numbered(seq, start=0):
     return list(enumerate(seq))[start:]
 
 
+# %% [markdown] mistake="numbered-start-skips"
+# Takes `start` for a place in `seq` and leaves out the items before it.
+#
+# For `["hat", "bag", "coat"]` and `start` 1 you return `[(1, 'bag'), (2, 'coat')]`: the hat is gone. The statement says that no item may be
+# left out. Compare the loop with `start=100` above the exercise: how many names did it print?
+
 # %% wrong="numbered-not-a-list" fails="numbered-by-hand numbered-iterator numbered-edges"
 def numbered(seq, start=0):
     return enumerate(seq, start)
 
+
+# %% [markdown] mistake="numbered-not-a-list"
+# Returns an iterator of pairs instead of a list.
+#
+# What you return can be walked over once; a second loop over it finds nothing, and it equals no list. The statement names the type of the
+# result. Print `type(numbered("ab"))`, and read again what the cell with `first:` and `second:` shows.
 
 # %% wrong="numbered-printed" fails="numbered-by-hand numbered-default numbered-iterator numbered-edges"
 def numbered(seq, start=0):
@@ -204,10 +228,22 @@ def numbered(seq, start=0):
         print((number, item))
 
 
+# %% [markdown] mistake="numbered-printed"
+# Prints the pairs and returns None.
+#
+# The pairs appear on the screen, but `x = numbered("ab")` leaves `None` in `x`, so no other line of a program can work with them. Ask
+# yourself what the caller gets back when your last line has run.
+
 # %% wrong="numbered-lists" fails="numbered-by-hand numbered-default numbered-iterator numbered-edges"
 def numbered(seq, start=0):
     return [[number, item] for number, item in enumerate(seq, start)]
 
+
+# %% [markdown] mistake="numbered-lists"
+# Makes each pair a list instead of a tuple.
+#
+# For `["hat"]` and `start` 3 you return `[[3, 'hat']]`. It looks alike, but to Python `[3, 'hat'] == (3, 'hat')` is False, and the
+# statement asks for one of the two. Compare your output with the example worked by hand, bracket by bracket.
 
 # %% right="numbered-zip"
 def numbered(seq, start=0):
@@ -367,12 +403,24 @@ def batches_with_index(it, size, start=0):
             full = []
 
 
+# %% [markdown] mistake="batches-last-lost"
+# Loses the rest where the items do not come out even.
+#
+# Five items "pqrst" in batches of 2 give you two batches, and `(4, 't')` never comes out; two items in batches of 5 give you nothing at
+# all. Ask what your function still holds in its hands when the loop is over.
+
 # %% wrong="batches-index-restarts" fails="batches-by-hand batches-short batches-generator"
 def batches_with_index(it, size, start=0):
     source = iter(it)
     while items := list(itertools.islice(source, size)):
         yield list(enumerate(items, start))
 
+
+# %% [markdown] mistake="batches-index-restarts"
+# Lets the index begin at `start` again in every batch.
+#
+# For "pqrst" and size 2 your second batch is `[(0, 'r'), (1, 's')]`, as if the walk had begun anew. The statement says that the index runs
+# on from batch to batch. What in your code remembers how many items came before?
 
 # %% wrong="batches-same-list" fails="batches-by-hand batches-short batches-generator"
 def batches_with_index(it, size, start=0):
@@ -386,11 +434,23 @@ def batches_with_index(it, size, start=0):
         yield full
 
 
+# %% [markdown] mistake="batches-same-list"
+# Hands out one list again and again, and empties it after each batch.
+#
+# A caller who keeps the batches of "pqrst", size 2, ends with `[(4, 't')]` three times, because all three are one object. Collect them with
+# `list(…)`, and ask whether two of them are the same list with `is`. The last sentence of the statement is about this.
+
 # %% wrong="batches-slices" fails="batches-generator batches-lazy"
 def batches_with_index(it, size, start=0):
     for first in range(0, len(it), size):
         yield list(enumerate(it[first : first + size], start + first))
 
+
+# %% [markdown] mistake="batches-slices"
+# Asks `it` for its length or cuts pieces out of it, which an iterator does not allow.
+#
+# A string works, but `batches_with_index(iter("pqr"), 2)` stops with "object of type 'str_ascii_iterator' has no len()". The statement
+# rules out three ways to touch `it`. Which one way of getting items works for every iterable, even an endless one?
 
 # %% wrong="batches-all-at-once" fails="batches-lazy"
 def batches_with_index(it, size, start=0):
@@ -398,6 +458,12 @@ def batches_with_index(it, size, start=0):
     for first in range(0, len(everything), size):
         yield everything[first : first + size]
 
+
+# %% [markdown] mistake="batches-all-at-once"
+# Reads all of `it` before it gives the first batch.
+#
+# With ten items and size 3, after the first `next(…)` no item is left in the source, where seven should be; with `itertools.count()` the
+# first batch would never come. Ask how many items must have been read at the moment when a batch is full.
 
 # %% wrong="batches-empty-at-the-end" fails="batches-by-hand batches-generator"
 def batches_with_index(it, size, start=0):
@@ -410,12 +476,24 @@ def batches_with_index(it, size, start=0):
     yield full
 
 
+# %% [markdown] mistake="batches-empty-at-the-end"
+# Gives an empty list at the end where the items come out even.
+#
+# Two items in batches of 2 give you `[(0, 'p'), (1, 'q')]` and then `[]`, and no items at all give one empty batch. Try four items by hand:
+# what is left over after the last full batch, and should it be handed out?
+
 # %% wrong="batches-endless" fails="batches-by-hand batches-short batches-generator"
 def batches_with_index(it, size, start=0):
     walk = enumerate(it, start)
     while True:
         yield list(itertools.islice(walk, size))
 
+
+# %% [markdown] mistake="batches-endless"
+# Never ends: empty batches follow without end when the items are used up.
+#
+# After the last item of "pq" you go on with `[]`, `[]`, `[]`, …, so `list(batches_with_index("pq", 2))` would never return. What tells your
+# loop that there is nothing left to take? Look at what one round gives when the items have run out.
 
 # %% wrong="batches-returned" fails="batches-by-hand batches-short batches-generator batches-lazy"
 def batches_with_index(it, size, start=0):
@@ -427,6 +505,12 @@ def batches_with_index(it, size, start=0):
     return full
 
 
+# %% [markdown] mistake="batches-returned"
+# Returns the first batch instead of an iterator over all batches.
+#
+# For "pqrst" and size 2 the caller gets `[(0, 'p'), (1, 'q')]` and never sees r, s and t; a loop over it meets pairs where batches should
+# be. Compare what `return` and `yield` do to a function that has more to say.
+
 # %% wrong="batches-never-new" fails="batches-by-hand batches-short batches-generator"
 def batches_with_index(it, size, start=0):
     full = []
@@ -437,6 +521,12 @@ def batches_with_index(it, size, start=0):
     if full:
         yield full
 
+
+# %% [markdown] mistake="batches-never-new"
+# Goes on filling the same list after a batch was given, so one list grows and grows.
+#
+# For "pqrst" and size 2 you give the full list once, at two items; then it grows to five and is never of length 2 again. The first batch,
+# already given away, grows with it. What should be true of your list right after a batch has gone out?
 
 # %% right="batches-islice"
 def batches_with_index(it, size, start=0):
@@ -694,6 +784,12 @@ class Wardrobe:
         return target
 
 
+# %% [markdown] mistake="wardrobe-class-list"
+# Keeps the clothes in one list in the class, shared by all wardrobes.
+#
+# Put a hat into one wardrobe, and the next one that you make holds the hat as well; `vars(…)` of a wardrobe shows its name and no list.
+# Look at the left figure above: how often is a line directly under `class` run?
+
 # %% wrong="wardrobe-default-list" fails="wardrobe-apart wardrobe-copy"
 class Wardrobe:
     def __init__(self, name, items=[]):
@@ -704,6 +800,12 @@ class Wardrobe:
         target.append(item)
         return target
 
+
+# %% [markdown] mistake="wardrobe-default-list"
+# Uses one default list for all wardrobes, and keeps the caller's list instead of a new one.
+#
+# After `Wardrobe("a").add("hat")`, a fresh `Wardrobe("b")` already holds `['hat']`; and a list that you pass in grows when the wardrobe
+# does. Both have one cause: `__init__` makes no list. When is a default value made, and how often?
 
 # %% wrong="wardrobe-truth" fails="wardrobe-to"
 class Wardrobe:
@@ -716,6 +818,12 @@ class Wardrobe:
         return target
 
 
+# %% [markdown] mistake="wardrobe-truth"
+# Treats an empty list given as `to` as if none had been given.
+#
+# `add("tie", [])` on an empty wardrobe leaves the given list empty and puts the tie into the wardrobe. The statement has a sentence about
+# an empty list. Work out what your test says for `[]` and what it says where `to` was left out.
+
 # %% wrong="wardrobe-default-to" fails="wardrobe-apart wardrobe-to"
 class Wardrobe:
     def __init__(self, name, items=()):
@@ -725,6 +833,12 @@ class Wardrobe:
         to.append(item)
         return to
 
+
+# %% [markdown] mistake="wardrobe-default-to"
+# Gives `to` a default list, shared by all calls, and so never fills the wardrobe's own items.
+#
+# After `w.add("hat")` the list `w.items` is still empty, and the next `add("tie")`, even on another wardrobe, returns `['hat', 'tie']`.
+# Basket's `put` above has the same trouble. Which list does the statement name for a call without `to`?
 
 # %% wrong="wardrobe-nested" fails="wardrobe-instance wardrobe-copy"
 class Wardrobe:
@@ -738,6 +852,12 @@ class Wardrobe:
         return target
 
 
+# %% [markdown] mistake="wardrobe-nested"
+# Puts the given collection as one single item into the list.
+#
+# `Wardrobe("v", ["cap"]).items` is `[['cap']]`, a list in a list, so the wardrobe holds one thing that is no piece of clothing. Try it with
+# three items and ask for `len(….items)`; what do the brackets around a list do?
+
 # %% wrong="wardrobe-local" fails="wardrobe-apart wardrobe-instance wardrobe-copy wardrobe-to"
 class Wardrobe:
     def __init__(self, name, items=()):
@@ -750,6 +870,12 @@ class Wardrobe:
         return target
 
 
+# %% [markdown] mistake="wardrobe-local"
+# Keeps the items in a local variable, so that the wardrobe has none.
+#
+# `add("hat")` stops with "'Wardrobe' object has no attribute 'items'", and `vars(…)` of a new wardrobe shows the name alone. Find the row
+# of the table of three sorts of variables that fits your list: how long does it live?
+
 # %% wrong="wardrobe-plus" fails="wardrobe-apart wardrobe-copy wardrobe-to"
 class Wardrobe:
     def __init__(self, name, items=()):
@@ -760,6 +886,12 @@ class Wardrobe:
         return target + [item]
 
 
+# %% [markdown] mistake="wardrobe-plus"
+# `add` returns a new, longer list and leaves the wardrobe and the given list as they were.
+#
+# `w.add("hat")` returns `['hat']`, but afterwards `w.items` is still empty, and a list given as `to` does not grow either. The statement
+# says which list is to be returned. Does your operation change a list or build another one?
+
 # %% wrong="wardrobe-no-return" fails="wardrobe-apart wardrobe-copy wardrobe-to"
 class Wardrobe:
     def __init__(self, name, items=()):
@@ -768,6 +900,12 @@ class Wardrobe:
     def add(self, item, to=None):
         (self.items if to is None else to).append(item)
 
+
+# %% [markdown] mistake="wardrobe-no-return"
+# `add` appends the item but returns None.
+#
+# The hat does arrive in `w.items`, but `w.add("hat")` itself is `None`, where the example by hand shows a list. The sentence on `add` in
+# the statement asks for two things; which of them does yours leave out?
 
 # %% wrong="wardrobe-kept-tuple" fails="wardrobe-apart wardrobe-copy wardrobe-to"
 class Wardrobe:
@@ -779,6 +917,12 @@ class Wardrobe:
         target.append(item)
         return target
 
+
+# %% [markdown] mistake="wardrobe-kept-tuple"
+# Keeps `items` itself, tuple or list, instead of making a new list of it.
+#
+# `Wardrobe("a").add("hat")` stops with "'tuple' object has no attribute 'append'". A given list `['cap']` works, but then the caller's own
+# list becomes `['cap', 'tie']`. The statement says what `self.items` must be, with one word in italics.
 
 # %% right="wardrobe-unpacked"
 class Wardrobe:
@@ -1023,6 +1167,12 @@ class Counter2:
     count = property(lambda self: Counter2.__count)
 
 
+# %% [markdown] mistake="counter-class-state"
+# Keeps one count in the class for all counters.
+#
+# After `add()` and `add(2)` on one counter, a second one that was never touched also stands at 3, and `vars(…)` of both is empty. The
+# statement says where the number lives. In which object does your line of adding write?
+
 # %% wrong="counter-just-counter" fails="counter-private"
 class Counter2:
     __count = 0
@@ -1037,6 +1187,12 @@ class Counter2:
 
     count = property(lambda self: self.__count)
 
+
+# %% [markdown] mistake="counter-just-counter"
+# Begins the count in the class, so a new counter holds no number of its own.
+#
+# Counting looks right, but `vars(Counter2())` is `{}` and not `{'_Counter2__count': 0}`: the 0 is found in the class until the first `add`
+# writes into the instance. It is the trick of JustCounter above. Which line runs for each new counter?
 
 # %% wrong="counter-one-underscore" fails="counter-subclass counter-private"
 class Counter2:
@@ -1054,6 +1210,12 @@ class Counter2:
     count = property(lambda self: self._count)
 
 
+# %% [markdown] mistake="counter-one-underscore"
+# Keeps the count under a name with one leading underscore, which is not mangled.
+#
+# A subclass that sets its own `self._count` to 50 and then calls `add()` gets 51: the two words are one variable. Print `vars(Counter2())`,
+# compare it with the statement, and ask when Python rewrites a name.
+
 # %% wrong="counter-public" fails="counter-read-only counter-private"
 class Counter2:
     def __init__(self):
@@ -1067,6 +1229,12 @@ class Counter2:
         self.__check(n)
         self.count += n
 
+
+# %% [markdown] mistake="counter-public"
+# Keeps the count as the plain attribute `count`, which everybody can assign.
+#
+# After two calls of `add` the count is 3; then `c.count = 9` raises nothing, and the counter stands at 9. The statement asks for a private
+# variable and for something else called `count`, as `area` in the class `Square`.
 
 # %% wrong="counter-checks-late" fails="counter-negative"
 class Counter2:
@@ -1083,6 +1251,12 @@ class Counter2:
 
     count = property(lambda self: self.__count)
 
+
+# %% [markdown] mistake="counter-checks-late"
+# Checks `n` only after the count has been changed.
+#
+# A counter at 5 that gets `add(-2)` raises `ValueError`, but afterwards it stands at 3. The statement says what a refused call may change.
+# Follow your `add` line by line for n = -2, and note the count after each line.
 
 # %% wrong="counter-setter" fails="counter-read-only"
 class Counter2:
@@ -1106,6 +1280,12 @@ class Counter2:
         self.__count = value
 
 
+# %% [markdown] mistake="counter-setter"
+# Lets others assign `count`: the property can be written as well as read.
+#
+# After two calls of `add` the counter stands at 3; `c.count = 9` raises nothing, and then it stands at 9. Compare your class with `Square`:
+# why does `tile.area = 10` fail there, and what does yours have in addition?
+
 # %% wrong="counter-no-return" fails="counter-counts counter-read-only counter-subclass counter-negative"
 class Counter2:
     def __init__(self):
@@ -1123,6 +1303,12 @@ class Counter2:
     def count(self):
         self.__count
 
+
+# %% [markdown] mistake="counter-no-return"
+# Reading `count` gives None.
+#
+# The number is kept and raised as it should be (`vars(c)` shows it after `add()`), but `c.count` is `None` all the time. A property is a
+# method that is read without parentheses; what does a method hand back if it does not say so?
 
 # %% right="counter-explicit"
 class Counter2:
@@ -1487,6 +1673,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-own-iterator"
+# Makes one Lap for each Repeatable and gives the same one to every `for` loop.
+#
+# With `r = Repeatable("xy", 1)`, a loop inside a loop over `r` gives only `xy`, not four pairs, and the next loop over `r` finds nothing:
+# all push the same walk. When is a new walk to be made, according to the statement?
+
 # %% wrong="repeatable-no-negative" fails="repeatable-index repeatable-outside"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1521,6 +1713,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-no-negative"
+# Raises IndexError for every negative place.
+#
+# For three items, twice over, `r[-1]` should be the last item, and yours raises `IndexError`. A list of six can be asked for more places
+# than 0 to 5: write down which negative ones it accepts, and which are outside.
+
 # %% wrong="repeatable-returns-none" fails="repeatable-for repeatable-laps repeatable-call repeatable-outside repeatable-subclass"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1552,6 +1750,13 @@ class Repeatable:
     def __call__(self, function):
         return [function(item) for item in self]
 
+
+# %% [markdown] mistake="repeatable-returns-none"
+# Gives None where a walk is over, answers places outside, and has a fixed name in `repr`.
+#
+# A loop over `Repeatable("xy", 2)` gives x, y, x, y, `None`, `None`, … and never ends; with six places, `r[6]` is the first item again; and
+# a subclass prints as `Repeatable`. Which sentences of the statement say how a walk ends, what a place outside does, and whose name is
+# shown?
 
 # %% wrong="repeatable-lap-of-items" fails="repeatable-for repeatable-call"
 class Lap(collections.abc.Iterator):
@@ -1587,6 +1792,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-lap-of-items"
+# Walks over `items` once, not over the whole Repeatable.
+#
+# `len(Repeatable("xy", 2))` is 4, but a loop over it gives x, y and ends, and a call gives two results where four are due. The statement
+# says what the new `Lap` walks over. Which length does your walk ask for?
+
 # %% wrong="repeatable-no-bounds" fails="repeatable-index repeatable-outside"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1618,6 +1829,12 @@ class Repeatable:
     def __call__(self, function):
         return [function(item) for item in self]
 
+
+# %% [markdown] mistake="repeatable-no-bounds"
+# Finds an item for places outside too, where IndexError is due.
+#
+# For three items, twice over, `r[6]` and `r[7]` give you the first and the second item, although the last place is 5. The remainder maps
+# every whole number to some place. What does a list of six say to 6, and to -7?
 
 # %% wrong="repeatable-items-only" fails="repeatable-index repeatable-for repeatable-outside repeatable-call"
 class Lap(collections.abc.Iterator):
@@ -1651,6 +1868,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-items-only"
+# Looks up places in `items` as they are, so that only the first round can be found.
+#
+# For three items, twice over, the length is 6, but `r[3]` raises `IndexError`, and a loop over `r` stops with the same error after three
+# items. Which item should stand at place 3, and how does that follow from 3 and the number of items?
+
 # %% wrong="repeatable-stands-still" fails="repeatable-for repeatable-laps repeatable-call"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1683,6 +1906,12 @@ class Repeatable:
     def __call__(self, function):
         return [function(item) for item in self]
 
+
+# %% [markdown] mistake="repeatable-stands-still"
+# The walk never moves on: every `next` gives the first item.
+#
+# A loop over `Repeatable("xy", 2)` gives x, x, x, x, … without end, and so does a call. Write down, for two calls of `next` in a row, the
+# place before and after each. Hint 2 asks when it changes.
 
 # %% wrong="repeatable-until-error" fails="repeatable-laps"
 class Lap(collections.abc.Iterator):
@@ -1720,6 +1949,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-until-error"
+# Ends a walk when the source raises IndexError, instead of asking for its length.
+#
+# Your own Repeatable raises an error outside, so your loops end. But the statement allows a source whose `[i]` never raises, such as one
+# that answers `i` with `10 * i` and has length 2: your `Lap` over it never ends. What else tells how many items there are?
+
 # %% wrong="repeatable-iter-self" fails="repeatable-for repeatable-laps repeatable-call"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1754,6 +1989,12 @@ class Repeatable:
         return [function(item) for item in self]
 
 
+# %% [markdown] mistake="repeatable-iter-self"
+# `__iter__` returns the Repeatable itself, which is no walk.
+#
+# A loop stops with "iter() returned non-iterator of type 'Repeatable'": Python got an object that does not know `next`. Two classes are to
+# be written. Which of them is one walk, and what does the statement say that each `for` loop gets?
+
 # %% wrong="repeatable-no-quotes" fails="repeatable-repr"
 class Lap(collections.abc.Iterator):
     def __init__(self, source):
@@ -1787,6 +2028,12 @@ class Repeatable:
     def __call__(self, function):
         return [function(item) for item in self]
 
+
+# %% [markdown] mistake="repeatable-no-quotes"
+# Shows `items` in the `repr` without the quotation marks of a text.
+#
+# `Repeatable("xy", 2)` prints as `Repeatable(xy, 2)`; pasted back into Python this would look for a variable called xy. With a list the
+# difference does not show. Read what was said above about `{w}` and `{w!r}` in an f-string.
 
 # %% right="repeatable-chain"
 class Lap(collections.abc.Iterator):
@@ -1998,6 +2245,12 @@ class Label:
         return Label([self.tidy(name) for name in self.names].index(self.tidy(text)))
 
 
+# %% [markdown] mistake="label-takes-self"
+# Makes `from_text` an instance method, so that it cannot be called on the class.
+#
+# `Label.from_text("Bag")` stops with "missing 1 required positional argument": the text went to the first parameter, and nothing is left
+# for the second. When this call is made, which label exists already? Look at the table of three kinds of methods.
+
 # %% wrong="label-fixed-class" fails="label-subclass"
 class Label:
     names = CLASS_NAMES
@@ -2017,6 +2270,13 @@ class Label:
         return Label([Label.tidy(name) for name in Label.names].index(Label.tidy(text)))
 
 
+# %% [markdown] mistake="label-fixed-class"
+# `from_text` names `Label` itself, so a subclass gets Label's names and objects.
+#
+# For a subclass with the names Small and Large, its `from_text("large")` raises `ValueError`, because yours searches among the clothes. The
+# statement says whom to ask for the names, for `tidy` and for the new object. What does the class method's first parameter hold in that
+# call?
+
 # %% wrong="label-undecorated" fails="label-static"
 class Label:
     names = CLASS_NAMES
@@ -2034,6 +2294,12 @@ class Label:
     def from_text(cls, text):
         return cls([cls.tidy(name) for name in cls.names].index(cls.tidy(text)))
 
+
+# %% [markdown] mistake="label-undecorated"
+# Leaves `tidy` without its decorator, so a call on an instance fails.
+#
+# `Label.tidy(…)` works, but `Label(1).tidy("Red  HAT")` stops with "takes 1 positional argument but 2 were given". Which second argument
+# did Python pass by itself? The table of three kinds of methods says which kind receives neither the instance nor the class.
 
 # %% wrong="label-strip-only" fails="label-from-text label-static"
 class Label:
@@ -2054,6 +2320,12 @@ class Label:
         return cls([cls.tidy(name) for name in cls.names].index(cls.tidy(text)))
 
 
+# %% [markdown] mistake="label-strip-only"
+# `tidy` cleans the two ends only and leaves wide gaps between words.
+#
+# With three spaces between the words, " Red   HAT " becomes "red   hat" with all three still there, and so a label typed with two spaces is
+# not found. The statement asks `tidy` for three things; count them. Print `repr(…)` of the result to see the spaces.
+
 # %% wrong="label-global-names" fails="label-subclass"
 class Label:
     names = CLASS_NAMES
@@ -2072,6 +2344,12 @@ class Label:
     def from_text(cls, text):
         return cls([cls.tidy(name) for name in cls.names].index(cls.tidy(text)))
 
+
+# %% [markdown] mistake="label-global-names"
+# `text` looks its name up in `CLASS_NAMES`, whatever names the class has.
+#
+# In a subclass with the names Small and Large, index 1 should read "Large", and yours says "Trouser". The statement says through which
+# attribute `text` finds the name. Who can change that attribute, and who can change the global list?
 
 # %% wrong="label-names-as-they-are" fails="label-from-text label-subclass"
 class Label:
@@ -2092,6 +2370,12 @@ class Label:
         return cls(cls.names.index(cls.tidy(text)))
 
 
+# %% [markdown] mistake="label-names-as-they-are"
+# `from_text` compares the tidied text with names that are not tidied.
+#
+# Even `Label.from_text("Bag")` raises "'bag' is not in list": the text has become lower case, and the name in the list has not. The
+# statement says "once both are tidied". Print the two things that you compare.
+
 # %% wrong="label-returns-index" fails="label-from-text label-subclass"
 class Label:
     names = CLASS_NAMES
@@ -2110,6 +2394,12 @@ class Label:
     def from_text(cls, text):
         return [cls.tidy(name) for name in cls.names].index(cls.tidy(text))
 
+
+# %% [markdown] mistake="label-returns-index"
+# `from_text` returns the number, not a label.
+#
+# `Label.from_text("bag")` is `8`, and a number has no `index` or `text()` to go on with. The example in the statement ends in `.index`: of
+# what is that an attribute? Look at what `Pixel.brightest` hands back.
 
 # %% right="label-loop"
 class Label:
@@ -2400,6 +2690,12 @@ def mro_of(cls):
     return order
 
 
+# %% [markdown] mistake="mro-depth-first"
+# Walks depth first and keeps the first of each class, so a base comes before its subclasses.
+#
+# For the diamond you give Bottom, Left, Top, object, Right: `Top` stands before its own subclass `Right`. That is the order that the notes
+# believed in. Go through the table for the diamond: at which row does your walk do something else?
+
 # %% wrong="mro-depth-first-keep-last" fails="mro-chain mro-harder mro-impossible"
 def mro_of(cls):
     def walk(one):
@@ -2409,6 +2705,12 @@ def mro_of(cls):
     return [one for place, one in enumerate(seen) if one not in seen[place + 1 :]]
 
 
+# %% [markdown] mistake="mro-depth-first-keep-last"
+# Walks depth first and keeps the last of each class, which is not C3 and refuses nothing.
+#
+# The diamond comes out right. But with X(A, B), Y(A) and Z(X, Y) you give Z, X, B, Y, A, though X has A before B; and the bases (Top, Left)
+# of `Impossible` give a list. Which of the three promises does your way look at?
+
 # %% wrong="mro-breadth-first" fails="mro-chain mro-harder mro-impossible"
 def mro_of(cls):
     order = [cls]
@@ -2417,10 +2719,22 @@ def mro_of(cls):
     return order
 
 
+# %% [markdown] mistake="mro-breadth-first"
+# Walks breadth first: all direct bases before any base of these.
+#
+# The diamond comes out right, but with Mid(Top), Low(Mid) and Z(Low, Top) you give Z, Low, Top, Mid: `Top` stands before its own subclass.
+# The bases of `Impossible` also give a list and no error. Work these two out with the table of candidates.
+
 # %% wrong="mro-uses-python" fails="mro-chain mro-impossible"
 def mro_of(cls):
     return list(cls.__mro__)
 
+
+# %% [markdown] mistake="mro-uses-python"
+# Asks Python for the finished order instead of working it out from `__bases__`.
+#
+# For real classes the list is right, but a stand-in stops you with "object has no attribute '__mro__'". The statement says which single
+# attribute may be used. Do the diamond once with paper and pencil, and note each step that you make.
 
 # %% wrong="mro-bases-not-merged" fails="mro-chain mro-impossible"
 def mro_of(cls):
@@ -2434,6 +2748,12 @@ def mro_of(cls):
     return order
 
 
+# %% [markdown] mistake="mro-bases-not-merged"
+# Merges the orders of the bases, but not the list of the bases itself.
+#
+# The bases (Top, Left), where Left is a subclass of Top, should be refused; you return a list with Left before Top. Nothing in your merge
+# knows the order in which the bases were written. Count the lists in the first row of the diamond's table.
+
 # %% wrong="mro-nothing-removed" fails="mro-diamond mro-chain mro-harder mro-impossible"
 def mro_of(cls):
     queues, order = [*map(mro_of, cls.__bases__), list(cls.__bases__)], [cls]
@@ -2444,6 +2764,12 @@ def mro_of(cls):
         order.append(heads[0])
     return order
 
+
+# %% [markdown] mistake="mro-nothing-removed"
+# Never removes a class that was taken, so the merge does not end.
+#
+# For a class One with the base Top your order grows as One, Top, Top, Top, … for ever. Read the last sentence of the rule again, and write
+# down the lists of this example before and after the first step.
 
 # %% wrong="mro-without-itself" fails="mro-diamond mro-chain mro-harder mro-impossible"
 def mro_of(cls):
@@ -2457,6 +2783,12 @@ def mro_of(cls):
     return order
 
 
+# %% [markdown] mistake="mro-without-itself"
+# Leaves the class itself out of its order.
+#
+# For `object` you return an empty list, and for One with the base Top you return object, Top: the recursion builds on lists that miss their
+# first class, so even the order breaks. With what does the MRO of a class begin, by the rule?
+
 # %% wrong="mro-tuple" fails="mro-diamond"
 def mro_of(cls):
     queues, order = [list(mro_of(base)) for base in cls.__bases__] + [list(cls.__bases__)], (cls,)
@@ -2468,6 +2800,12 @@ def mro_of(cls):
         queues = [[one for one in q if one is not heads[0]] for q in queues]
     return order
 
+
+# %% [markdown] mistake="mro-tuple"
+# Returns a tuple instead of a list.
+#
+# The classes stand in the right order, but `mro_of(bool)` prints with round brackets, and to Python `(1, 2) == [1, 2]` is False. Look at
+# the return type in the first line of the function, and at the brackets of the example by hand.
 
 # %% right="mro-merge"
 def mro_of(cls):
@@ -2668,6 +3006,12 @@ class Assistant(Student, Employee):
         Employee.__init__(self, firm, name)
 
 
+# %% [markdown] mistake="student-by-name"
+# Calls `Person` by name, so it runs twice for an assistant and the chain of descriptions breaks.
+#
+# Your assistant has `inits` 2, and its description is "Mei, studies at NTU": the job is missing. The statement asks not to call `Person` by
+# name, and that an assistant needs no line of its own. Which class comes after `Student` in the MRO of an assistant?
+
 # %% wrong="student-no-super" fails="student-alone student-describe student-assistant"
 class Student(Person):
     def __init__(self, school, **kwargs):
@@ -2688,6 +3032,12 @@ class Employee(Person):
 class Assistant(Student, Employee):
     pass
 
+
+# %% [markdown] mistake="student-no-super"
+# `__init__` does not call the next class, so the person in the student is never initialised.
+#
+# `vars(Student(name="Mei", school="NTU"))` is `{'school': 'NTU'}`, and `describe()` stops with "'Student' object has no attribute 'name'".
+# Where do the other keywords of your `__init__` go? Look at how `Person` begins its own.
 
 # %% wrong="student-keywords-dropped" fails="student-describe student-assistant student-other-order"
 class Student(Person):
@@ -2712,6 +3062,12 @@ class Assistant(Student, Employee):
     pass
 
 
+# %% [markdown] mistake="student-keywords-dropped"
+# Hands on only `name` and drops all other keywords.
+#
+# A student alone works. An assistant stops with "missing 1 required positional argument: 'firm'", because the firm was taken in and went
+# nowhere; a keyword that nobody knows passes without an error. The statement says which keywords go on to the next class.
+
 # %% wrong="student-person-keywords" fails="student-describe student-assistant student-other-order"
 class Student(Person):
     def __init__(self, school, **kwargs):
@@ -2734,6 +3090,12 @@ class Employee(Person):
 class Assistant(Student, Employee):
     pass
 
+
+# %% [markdown] mistake="student-person-keywords"
+# `__init__` calls `Person` by name, so for an assistant the other base is skipped.
+#
+# `Student(name="Mei", school="NTU")` works, but an assistant raises `TypeError`: its `firm` reaches `Person`, which hands it to `object`.
+# Write down the MRO of an assistant and mark the class that your calls jump over; the statement also says whom not to name.
 
 # %% wrong="student-own-name" fails="student-describe student-assistant student-other-order"
 class Student(Person):
@@ -2758,6 +3120,12 @@ class Assistant(Student, Employee):
     pass
 
 
+# %% [markdown] mistake="student-own-name"
+# `describe` begins with the person's name instead of the next class's description.
+#
+# For a student alone the text is right. An assistant describes itself as "Mei, studies at NTU", and the job at the Lab is lost, since
+# nobody asked `Employee`. The statement says whose description stands before the comma.
+
 # %% wrong="student-not-unpacked" fails="student-alone student-describe student-assistant student-other-order"
 class Student(Person):
     def __init__(self, school, **kwargs):
@@ -2780,6 +3148,12 @@ class Employee(Person):
 class Assistant(Student, Employee):
     pass
 
+
+# %% [markdown] mistake="student-not-unpacked"
+# Hands the keywords on as one dictionary instead of as keywords.
+#
+# `vars(Student(name="Mei", school="NTU"))["name"]` is `{'name': 'Mei'}`: the whole dictionary arrived as the name. Read what is said above
+# about `**others` in a parameter list and in a call, and print what `Person` receives.
 
 # %% right="student-old-style"
 class Student(Person):
@@ -3000,6 +3374,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-believed"
+# Predicts what the notes say, not what Python does.
+#
+# All ten answers follow the sentences above the programs, and each of these is wrong or half true. Cover the notes, take one program, and
+# ask at each line with a dot: where is this name searched, and where is it written? Then run it.
+
 # %% wrong="notes-super-is-base" fails="notes-inheritance"
 def corrected():
     return dict(
@@ -3015,6 +3395,12 @@ def corrected():
         enumerate=([(1, "a"), (2, "b")], []),
     )
 
+
+# %% [markdown] mistake="notes-super-is-base"
+# Takes `super()` for the base class, whatever the instance is.
+#
+# Your answer for "super" gives B the same next class in all three calls. Write down the MRO of the instance on which each call was made,
+# put a finger on the class in which `super()` is written, and go one place on.
 
 # %% wrong="notes-shared-counter" fails="notes-attributes"
 def corrected():
@@ -3032,6 +3418,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-shared-counter"
+# Takes an assignment through an instance for a change of the class.
+#
+# In "counter" and in "data" you let `self.__n += 1` and `a.name = …` reach every instance. Look at the right figure above, after `coat.shop
+# = "Outlet"`: which box got the new name, and what does `scarf` see?
+
 # %% wrong="notes-list-of-pairs" fails="notes-once"
 def corrected():
     return dict(
@@ -3048,6 +3440,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-list-of-pairs"
+# Takes the result of `enumerate` for a list that can be walked over again.
+#
+# In "enumerate" you let the second walk find the same as the first. What kind of object does `enumerate(…)` give, and how often can it be
+# walked over? The cell that prints `first:` and `second:` above Exercise 1 shows it.
+
 # %% wrong="notes-lists" fails="notes-attributes notes-inheritance notes-once"
 def corrected():
     return dict(
@@ -3063,6 +3461,12 @@ def corrected():
         enumerate=[[(1, "a"), (2, "b")], []],
     )
 
+
+# %% [markdown] mistake="notes-lists"
+# Has the right content but other types: lists for tuples, a class for its name.
+#
+# To Python `[1, 2] == (1, 2)` is False, and the statement asks for the right types. Look at the brackets in each line `result = (…)`, and,
+# in "bases", at what `type(error).__name__` gives: try `type(type(3).__name__)`.
 
 # %% right="notes-step-by-step"
 def corrected():
@@ -3431,6 +3835,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-shared-children"
+# Keeps `children` in the class, where all nodes share it.
+#
+# After one tree was built, a fresh `Node()` already has children, and the names go on without end: body, body.body, body.body.body, …
+# because each part seems to hold itself. Exercise 3 had the same trouble. How often is the line that makes your dictionary run?
+
 # %% wrong="node-leading-dot" fails="node-names node-deep"
 class Node:
     def __init__(self):
@@ -3455,6 +3865,12 @@ class Node:
         lines = [f"\n({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
+
+# %% [markdown] mistake="node-leading-dot"
+# Puts a dot before the names of the first level.
+#
+# The parts of a model come out as `.body`, `.body.arm`, `.leg`; with the prefix "m" all names are right. The last half of the sentence on a
+# child's name speaks of this case. What is the parent's name at the very top?
 
 # %% wrong="node-one-level" fails="node-names node-tree node-deep node-repr"
 class Node:
@@ -3481,6 +3897,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-one-level"
+# Handles one level only: deeper names are missing, and deeper lines are not moved in.
+#
+# For a body with an arm with a hand, your walk gives '', 'body', 'leg' and never reaches the arm, and the line `(hand)` stands no deeper
+# than `(body)`. A child is a node and has this method too. What does the child's own text look like, line by line?
+
 # %% wrong="node-stays-registered" fails="node-replaced"
 class Node:
     def __init__(self):
@@ -3503,6 +3925,12 @@ class Node:
         lines = [f"\n({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
+
+# %% [markdown] mistake="node-stays-registered"
+# Leaves a part in `children` when its name is assigned something that is no Node.
+#
+# After `net.leg = Node()` and `net.leg = None`, the attribute is `None`, but `'leg'` still stands in `children` and would appear in the
+# printed tree. The statement says what assigning anything else does to the name.
 
 # %% wrong="node-positional-call" fails="node-call"
 class Node:
@@ -3529,6 +3957,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-positional-call"
+# A call passes on one argument by position only.
+#
+# With a `forward(self, x, step=1)`, `node(2)` works, and `node(2, step=3)` stops with "unexpected keyword argument 'step'". `Node` cannot
+# know what its subclasses want. How did `Person` take in keywords that it had no parameter for, and how did it pass them on?
+
 # %% wrong="node-children-first" fails="node-registers node-names node-deep node-repr"
 class Node:
     def __init__(self):
@@ -3554,6 +3988,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-children-first"
+# Looks into `self.children` before it sets the attribute, so that no node can be made at all.
+#
+# `Node()` itself stops with "'Node' object has no attribute 'children'": the first line of `__init__` is an assignment, and so it goes
+# through your `__setattr__` too. Follow that one assignment line by line. What exists at each step?
+
 # %% wrong="node-either-or" fails="node-registers node-replaced"
 class Node:
     def __init__(self):
@@ -3578,6 +4018,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-either-or"
+# Does one thing only: a Node is entered but not set, anything else is set but not taken out.
+#
+# After `net.leg = Node()`, reading `net.leg` stops with "no attribute 'leg'"; and a part later replaced by `None` stays in `children`. The
+# statement says what happens "in both cases". Which of your lines run for each kind of value?
+
 # %% wrong="node-anything" fails="node-registers node-replaced"
 class Node:
     def __init__(self):
@@ -3600,6 +4046,12 @@ class Node:
         lines = [f"\n({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
+
+# %% [markdown] mistake="node-anything"
+# Enters every value in `children`, not only nodes.
+#
+# After `net.size = 3` the children are `['size']`, and the printed tree would show a part called size. A part replaced by `None` also stays
+# there. Ask what your test checks: the name, or what kind of thing is assigned?
 
 # %% wrong="node-moves-to-the-end" fails="node-replaced"
 class Node:
@@ -3624,6 +4076,12 @@ class Node:
         lines = [f"\n({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
+
+# %% [markdown] mistake="node-moves-to-the-end"
+# Moves a part that is replaced by another to the end of `children`.
+#
+# With the parts body and leg, a new body gives the order leg, body, where the statement says that the name keeps its place. Try on a plain
+# dictionary what happens to the order when a key is taken out and put in again.
 
 # %% wrong="node-yield" fails="node-names node-deep"
 class Node:
@@ -3650,6 +4108,12 @@ class Node:
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
 
+# %% [markdown] mistake="node-yield"
+# Yields the walk of each child as one thing instead of what that walk gives.
+#
+# Your walk over a model with a body and a leg gives one pair and then two generators, so `for name, node in …` fails on the second item.
+# Compare with `leaves` above: how does it hand on everything that another walk finds?
+
 # %% wrong="node-no-return" fails="node-call"
 class Node:
     def __init__(self):
@@ -3674,6 +4138,12 @@ class Node:
         lines = [f"\n({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}({''.join(lines)}" + ("\n)" if lines else ")")
 
+
+# %% [markdown] mistake="node-no-return"
+# A call runs `forward` but gives None back.
+#
+# With a `forward` that adds 1, `node(2)` is `None` and not 3, although `forward` did its work. The sentence on calls in the statement has
+# two halves. What becomes of the value that comes back to you?
 
 # %% right="node-explicit"
 class Node:

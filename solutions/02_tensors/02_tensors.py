@@ -424,11 +424,23 @@ def nchw(img_hwc):
     return img_hwc.reshape(1, c, h, w).float() / 255
 
 
+# %% [markdown] mistake="nchw-reshaped"
+# Fills the new shape in reading order instead of moving the axes, so colours and places are mixed.
+#
+# Before the division, the two pixels (1, 2, 3) and (4, 5, 6) become the planes (1, 2), (3, 4) and (5, 6): red stands beside green. The
+# shape is right and the numbers are in wrong places, as in the second picture of the chapter. Which operations really move an axis?
+
 # %% wrong="nchw-viewed" fails="nchw-by-hand nchw-dark nchw-crop"
 def nchw(img_hwc):
     h, w, c = img_hwc.shape
     return img_hwc.float().view(c, h, w)[None] / 255
 
+
+# %% [markdown] mistake="nchw-viewed"
+# Takes `view` or `reshape` for a way to move axes, but both keep the numbers in their old order.
+#
+# Take a picture of 2 × 2 pixels and two colours that holds 1 to 8 in reading order. Its first colour is 1, 3, 5, 7, and your first plane
+# holds 1, 2, 3, 4 (before the division). Look again at the figure that compares `block.T` with `block.reshape(4, 3)`.
 
 # %% wrong="nchw-whole-pictures-only" fails="nchw-dark nchw-crop"
 def nchw(img_hwc):
@@ -436,15 +448,33 @@ def nchw(img_hwc):
     return img_hwc.view(h * w, c).T.reshape(1, c, h, w) / 255
 
 
+# %% [markdown] mistake="nchw-whole-pictures-only"
+# Works for whole pictures only: a slice of a larger photo raises an error.
+#
+# `view` needs the numbers in one unbroken line of memory, and columns 1 and 2 of a wider photo leave gaps in it. The statement says that
+# the picture may itself be a view. Call `nchw(photo[:, 1:3])` and find the step that complains: which operations do not mind gaps?
+
 # %% wrong="nchw-rows-and-columns" fails="nchw-by-hand nchw-dark nchw-crop"
 def nchw(img_hwc):
     return img_hwc.transpose(0, 2).unsqueeze(0).float() / 255
 
 
+# %% [markdown] mistake="nchw-rows-and-columns"
+# Exchanges rows and columns: the picture lies on its side.
+#
+# A picture of 2 rows and 5 columns in three colours comes out with shape (1, 3, 5, 2). For a square picture the shape looks right and only
+# the numbers are wrong. Follow the number at row 0, column 1, colour 2: at which four places should it stand, and where is it now?
+
 # %% wrong="nchw-no-batch" fails="nchw-by-hand nchw-dark nchw-crop nchw-grey"
 def nchw(img_hwc):
     return img_hwc.permute(2, 0, 1).float() / 255
 
+
+# %% [markdown] mistake="nchw-no-batch"
+# Leaves out the axis of the batch: the result has three axes, not four.
+#
+# A picture of 2 rows and 5 columns in three colours comes out with shape (3, 2, 5). A network reads the first axis as the pictures of the
+# batch, and there is one picture here. Count the opening brackets of the example by hand and those of your result.
 
 # %% wrong="nchw-largest" fails="nchw-dark nchw-grey"
 def nchw(img_hwc):
@@ -452,16 +482,34 @@ def nchw(img_hwc):
     return x / x.max()
 
 
+# %% [markdown] mistake="nchw-largest"
+# Divides by the largest number in the picture instead of the fixed 255.
+#
+# The two grey pixels 10 and 50 become 0.2 and 1, as bright as in a sunny photo, and a black picture becomes `nan`. Should the same pixel
+# give different numbers in different pictures? Read again by what every number is divided.
+
 # %% wrong="nchw-not-divided" fails="nchw-by-hand nchw-dark nchw-crop nchw-grey"
 def nchw(img_hwc):
     return img_hwc.permute(2, 0, 1)[None].float()
 
+
+# %% [markdown] mistake="nchw-not-divided"
+# Leaves out the division by 255: the numbers still go up to 255.
+#
+# A white pixel comes out as 255.0. The axes and the dtype are right, but another dtype does not change the values, and the docstring
+# promises numbers from 0 to 1. Compare your result with the example worked by hand.
 
 # %% wrong="nchw-three-channels" fails="nchw-dark nchw-crop nchw-grey"
 def nchw(img_hwc):
     red, green, blue = img_hwc.float().div(255).unbind(dim=2)
     return torch.stack([red, green, blue]).unsqueeze(0)
 
+
+# %% [markdown] mistake="nchw-three-channels"
+# Works for exactly three channels, although `C` may be any number.
+#
+# A grey picture of shape (2, 5, 1) stops with an error, because your answer counts on red, green and blue. Where in your function does the
+# number 3 hide? Ask what each line would do with a picture of two channels.
 
 # %% right="nchw-stacked"
 def nchw(img_hwc):
@@ -586,11 +634,23 @@ def cat_channels(a, b):
     return torch.cat([a, b])
 
 
+# %% [markdown] mistake="channels-along-batch"
+# Joins along the axis of the batch: there are more pictures instead of more channels.
+#
+# In the example by hand you return shape (4, 1, 1, 2), four pictures of one channel. With three channels and one channel it even raises an
+# error, since only the joined axis may differ in size. Which axis of the result should be longer than that of `a`?
+
 # %% wrong="channels-viewed" fails="channels-grey channels-many channels-order"
 def cat_channels(a, b):
     n, c, h, w = a.shape
     return torch.cat([a.flatten(), b.flatten()]).view(n, -1, h, w)
 
+
+# %% [markdown] mistake="channels-viewed"
+# Puts all numbers of `a` before all of `b` and cuts them anew, which mixes the pictures.
+#
+# In the example by hand picture 0 gets [1, 2] and [3, 4], both from `a`, and picture 1 gets [5, 6] and [7, 8], both from `b`. The shape is
+# right, and with one picture you see nothing of it. Which numbers belong to picture 0, and where do they lie in the line that you cut?
 
 # %% wrong="channels-axis-in-front" fails="channels-grey channels-order"
 def cat_channels(a, b):
@@ -599,15 +659,33 @@ def cat_channels(a, b):
     return torch.cat((a, b), dim=1)
 
 
+# %% [markdown] mistake="channels-axis-in-front"
+# Puts the missing axis of a grey `b` in front of the pictures.
+#
+# A grey `b` of shape (2, 4, 5) becomes one picture of two channels, (1, 2, 4, 5), and joining it with two pictures raises an error. A batch
+# of one hides the mistake. At which place does the statement write the number of channels?
+
 # %% wrong="channels-added" fails="channels-grey channels-many channels-order channels-one-picture"
 def cat_channels(a, b):
     return a + b if b.dim() == 4 else a + b[:, None]
 
 
+# %% [markdown] mistake="channels-added"
+# Adds the numbers of `b` to those of `a` instead of joining the channels.
+#
+# One pixel with 10 in `a` and 20 in `b` gives one channel with 30, and nobody can tell the 10 and the 20 apart any more. How many channels
+# should come out? Look in the table of operations for those that join.
+
 # %% wrong="channels-no-grey" fails="channels-grey channels-order channels-one-picture"
 def cat_channels(a, b):
     return torch.cat((a, b), dim=1)
 
+
+# %% [markdown] mistake="channels-no-grey"
+# Does not handle a grey `b` of shape `(N, H, W)`: an error is raised.
+#
+# Shape (2, 3, 4, 5) with a grey (2, 4, 5) stops with a RuntimeError, because a tensor of four axes cannot be joined with one of three. The
+# statement names two forms of `b`. What in `b` tells them apart, and what does the second form lack?
 
 # %% wrong="channels-in-place" fails="channels-grey channels-order"
 def cat_channels(a, b):
@@ -616,12 +694,25 @@ def cat_channels(a, b):
     return torch.cat((a, b), 1)
 
 
+# %% [markdown] mistake="channels-in-place"
+# Changes the shape of the caller's `b`.
+#
+# The result is right, but a grey `b` of shape (2, 1, 2) has shape (2, 1, 1, 2) after the call, and whoever uses it next gets a surprise.
+# The statement says that both inputs stay as they are. Look at the names of the methods that you call on `b`: what does an underscore at
+# the end mean?
+
 # %% wrong="channels-squeezed" fails="channels-one-picture"
 def cat_channels(a, b):
     if b.dim() == 3:
         b = b[:, None]
     return torch.cat((a, b), 1).squeeze()
 
+
+# %% [markdown] mistake="channels-squeezed"
+# Removes every axis of size 1 from the result, that of a batch of one too.
+#
+# Shape (1, 3, 4, 5) with a grey (1, 4, 5) comes back as (4, 4, 5): the axis of the pictures is gone. With larger sizes nobody notices.
+# Print the shape after each of your steps: is there an axis too many anywhere that has to go?
 
 # %% right="channels-loop"
 def cat_channels(a, b):
@@ -875,35 +966,77 @@ def normalize_rows(X):
     return X / X.norm(dim=1).clamp(min=1e-12)
 
 
+# %% [markdown] mistake="rows-no-keepdim"
+# Divides column j by the length of row j: the lengths lie under the columns.
+#
+# Rows (3, 4) and (6, 8) have the lengths 5 and 10, and you return (0.6, 0.4) and (1.2, 0.8): first numbers divided by 5, second ones by 10.
+# Three rows of two numbers raise an error. Print the shape of your lengths and write it below that of `X`, aligned on the right.
+
 # %% wrong="rows-columns" fails="rows-by-hand rows-zero rows-many"
 def normalize_rows(X):
     return X / X.norm(dim=0, keepdim=True).clamp(min=1e-12)
 
+
+# %% [markdown] mistake="rows-columns"
+# Brings the columns to length 1 instead of the rows.
+#
+# (3, 4) and (6, 8) point the same way and should become equal rows; you return (0.447, 0.447) and (0.894, 0.894), where each column has
+# length 1. How many lengths do you compute for three rows of two numbers? Think of the axis that disappears.
 
 # %% wrong="rows-nan" fails="rows-zero rows-untouched"
 def normalize_rows(X):
     return X / X.norm(dim=1, keepdim=True)
 
 
+# %% [markdown] mistake="rows-nan"
+# Divides a row of zeros by its length 0, which gives `nan`.
+#
+# The row (0, 0) has length 0, and 0 / 0 is `nan`, which then spoils every sum and mean it enters. All other rows are right. Read the first
+# bullet of the statement and ask by which numbers a zero can be divided and stay zero.
+
 # %% wrong="rows-squared-length" fails="rows-by-hand rows-zero rows-many"
 def normalize_rows(X):
     return X / (X * X).sum(dim=1, keepdim=True).clamp(min=1e-12)
 
+
+# %% [markdown] mistake="rows-squared-length"
+# Divides by the squared length: no root is taken.
+#
+# The row (3, 4) has length 5, and you return (0.12, 0.16), divided by 25. A row of length 1 hides the mistake. Compute the length of one of
+# the rows that you return, and compare your divisor with the definition of the length in the statement.
 
 # %% wrong="rows-sum" fails="rows-by-hand rows-zero rows-many"
 def normalize_rows(X):
     return X / X.abs().sum(dim=1, keepdim=True).clamp(min=1e-12)
 
 
+# %% [markdown] mistake="rows-sum"
+# Divides by the sum of the absolute values instead of the length.
+#
+# The row (3, 4) becomes (0.429, 0.571): these two add up to 1, but the length of the row is 0.714. That is another way to scale, with
+# shares of a sum. Which definition of length does the statement give?
+
 # %% wrong="rows-large-epsilon" fails="rows-many"
 def normalize_rows(X):
     return X / (X.norm(dim=1, keepdim=True) + 1e-6)
 
 
+# %% [markdown] mistake="rows-large-epsilon"
+# Adds a small number to every length, which leaves short rows too short.
+#
+# Zeros stay zeros, but all other rows change a little too: (0.003, 0.004) comes back with length 0.9998, and the statement asks for five
+# digits. Could the divisor differ from the length only where the length is useless?
+
 # %% wrong="rows-clamped-at-one" fails="rows-zero rows-many rows-untouched"
 def normalize_rows(X):
     return X / X.norm(dim=1, keepdim=True).clamp(min=1)
 
+
+# %% [markdown] mistake="rows-clamped-at-one"
+# Leaves rows shorter than 1 as they are: its divisor is never below 1.
+#
+# The row (0.3, 0.4) has length 0.5 and should grow to length 1, but it comes back unchanged. Your lower limit is meant for rows of zeros
+# alone. What is the shortest other row that the statement allows, and on which side of the limit must it lie?
 
 # %% wrong="rows-in-place" fails="rows-zero rows-untouched"
 def normalize_rows(X):
@@ -911,10 +1044,22 @@ def normalize_rows(X):
     return X
 
 
+# %% [markdown] mistake="rows-in-place"
+# Changes the caller's `X` in place.
+#
+# The result is right, but after the call `X` itself holds (0.6, 0.8) twice where (3, 4) and (6, 8) stood, and their brightness is lost. The
+# third bullet of the statement speaks of this. Which line writes into `X`?
+
 # %% wrong="rows-whole-table" fails="rows-by-hand rows-many"
 def normalize_rows(X):
     return X / X.norm().clamp(min=1e-12)
 
+
+# %% [markdown] mistake="rows-whole-table"
+# Divides all rows by one number, the length of the whole table.
+#
+# (3, 4) and (6, 8) come back with lengths 0.447 and 0.894, so the second is still twice as long as the first. By how many different numbers
+# must a table of N rows be divided? Print the shape of your divisor.
 
 # %% right="rows-where"
 def normalize_rows(X):
@@ -1031,10 +1176,22 @@ def one_hot(y, k):
     return (y[:, None] == torch.arange(k, device=y.device)).long()
 
 
+# %% [markdown] mistake="one-hot-integers"
+# Returns whole numbers instead of `float32`.
+#
+# The ones are in their places, but the dtype is `int64`, and `one_hot(y, 2) @ torch.ones(2, 1)` raises an error. The statement says which
+# dtype is wanted, and why. Print the dtype after each step.
+
 # %% wrong="one-hot-bool" fails="one-hot-by-hand one-hot-sizes"
 def one_hot(y, k):
     return y[:, None] == torch.arange(k, device=y.device)
 
+
+# %% [markdown] mistake="one-hot-bool"
+# Returns `True` and `False` instead of the numbers 1 and 0.
+#
+# The right places are marked, but a comparison gives dtype `bool`, and a matrix product of it with a `float32` table raises an error. Print
+# the dtype of your result and compare it with the one in the statement: which step is still missing?
 
 # %% wrong="one-hot-transposed" fails="one-hot-by-hand one-hot-unknown one-hot-sizes"
 def one_hot(y, k):
@@ -1042,30 +1199,66 @@ def one_hot(y, k):
     return (classes[:, None] == y).to(torch.float32)
 
 
+# %% [markdown] mistake="one-hot-transposed"
+# Returns one row for each class instead of one row for each label.
+#
+# Labels 1, 0, 1 with `k = 4` give shape (4, 3), although three labels should give three rows. Where N and `k` are equal the shape looks
+# right and only the numbers tell. Which of the two, labels or classes, should change from row to row?
+
 # %% wrong="one-hot-cpu" fails="one-hot-by-hand one-hot-device"
 def one_hot(y, k):
     return (y[:, None] == torch.arange(k)).float()
 
+
+# %% [markdown] mistake="one-hot-cpu"
+# Makes its own tensor on the CPU, whatever the device of `y`.
+#
+# On the CPU all is right. Labels on `meta` or on a graphics card raise a RuntimeError, because two tensors that meet must be on the same
+# device. Which tensor comes into being inside your function, and what does the section on devices say about it?
 
 # %% wrong="one-hot-eye" fails="one-hot-unknown"
 def one_hot(y, k):
     return torch.eye(k, device=y.device)[y]
 
 
+# %% [markdown] mistake="one-hot-eye"
+# Uses the labels as places, so -1 means the last class and a label `k` raises an error.
+#
+# With three classes the label -1 gets the row [0, 0, 1], as if it were class 2, and the label 3 stops with an IndexError. The statement
+# says what such labels get, and with which kind of operation to build the rows.
+
 # %% wrong="one-hot-from-one" fails="one-hot-by-hand one-hot-unknown one-hot-sizes"
 def one_hot(y, k):
     return (y[:, None] == torch.arange(1, k + 1, device=y.device)).float()
 
+
+# %% [markdown] mistake="one-hot-from-one"
+# Counts the classes from 1 instead of from 0.
+#
+# With `k = 2` the label 0 gets a row of zeros, as if it were unknown, and the label 1 gets its 1 at place 0. Write down the numbers of the
+# classes for `k = 2` as the statement has them, then print those that your function compares with.
 
 # %% wrong="one-hot-seen-classes" fails="one-hot-unknown one-hot-sizes"
 def one_hot(y, k):
     return (y[:, None] == torch.arange(int(y.max()) + 1, device=y.device)).float()
 
 
+# %% [markdown] mistake="one-hot-seen-classes"
+# Takes the number of columns from the largest label instead of from `k`.
+#
+# Labels 1, 0, 1 with `k = 4` give two columns instead of four, and a batch with other labels would get another width. On `meta` it fails as
+# well, because a value of `y` must be read. Which argument says how many classes there are?
+
 # %% wrong="one-hot-same-shape" fails="one-hot-by-hand one-hot-unknown one-hot-sizes"
 def one_hot(y, k):
     return (y == torch.arange(k, device=y.device)).float()
 
+
+# %% [markdown] mistake="one-hot-same-shape"
+# Compares `y` with the classes place by place, not every label with every class.
+#
+# Labels 0, 1, 1 with `k = 3` give three numbers on one axis, and two labels with three classes raise an error. Write the shapes (N,) and
+# (k,) one below the other, as the broadcasting rule says. What would they have to look like for (N, k) to come out?
 
 # %% right="one-hot-where"
 def one_hot(y, k):
@@ -1205,10 +1398,22 @@ def pairwise_sqdist(A, B):
     return (A * A).sum(1, keepdim=True) + (B * B).sum(1) - 2 * A @ B.T
 
 
+# %% [markdown] mistake="sqdist-multiplied-out"
+# Multiplies the square out, so that for points far from zero the digits cancel.
+#
+# (5000, 0) and (5001, 0) are at squared distance 1, and you return 0. The squares are about 25,000,000, where neighbouring `float32`
+# numbers are 2 apart. Read again what the text before the exercise says about cancellation.
+
 # %% wrong="sqdist-clamped" fails="sqdist-far sqdist-never-negative"
 def pairwise_sqdist(A, B):
     return ((A * A).sum(1, keepdim=True) + (B * B).sum(1) - 2 * A @ B.T).clamp(min=0)
 
+
+# %% [markdown] mistake="sqdist-clamped"
+# Multiplies the square out; cutting off at 0 does not bring the cancelled digits back.
+#
+# (3000, 1) and (3000, 2) are at squared distance 1 and get 0, with a `clamp` or without one. A `clamp` at 0 hides negative results, but the
+# digits are gone before it. At which step of your computation is the small difference of the two rows still visible?
 
 # %% wrong="sqdist-centred" fails="sqdist-far sqdist-never-negative"
 def pairwise_sqdist(A, B):
@@ -1217,30 +1422,66 @@ def pairwise_sqdist(A, B):
     return ((A * A).sum(1, keepdim=True) + (B * B).sum(1) - 2 * A @ B.T).clamp(min=0)
 
 
+# %% [markdown] mistake="sqdist-centred"
+# Moves all points by one mean before multiplying out, which only helps for a single cloud.
+#
+# For `A = [[-30000], [30000]]` the mean is 0, so nothing moves, and 30000 against 30001 comes out as 0 instead of 1. The statement speaks
+# of close points in several places. Which step of yours needs all points to lie near zero?
+
 # %% wrong="sqdist-wrong-axis" fails="sqdist-by-hand sqdist-far sqdist-many"
 def pairwise_sqdist(A, B):
     return (A[:, None] - B[None]).square().sum(dim=1)
 
+
+# %% [markdown] mistake="sqdist-wrong-axis"
+# Sums over the rows of `B` instead of over the features.
+#
+# (0, 0) against (3, 4) gives [[9, 16]]: the squared differences of the two features are never added up. Where M equals D even the shape
+# looks right. Before your sum there are three axes; write beside each what it counts, and which of them must disappear.
 
 # %% wrong="sqdist-root" fails="sqdist-by-hand sqdist-far sqdist-many sqdist-never-negative"
 def pairwise_sqdist(A, B):
     return (A[:, None] - B[None]).norm(dim=-1)
 
 
+# %% [markdown] mistake="sqdist-root"
+# Takes the root: distances come out instead of squared distances.
+#
+# (0, 0) and (3, 4) are at squared distance 25, and you return 5. Distances of 0 and 1 hide the mistake. One short sentence of the statement
+# speaks of the root; does a function that you call take it for you?
+
 # %% wrong="sqdist-transposed" fails="sqdist-by-hand sqdist-far sqdist-many sqdist-never-negative"
 def pairwise_sqdist(A, B):
     return (A - B[:, None]).square().sum(dim=-1)
 
+
+# %% [markdown] mistake="sqdist-transposed"
+# Exchanges the two tables: the result has shape `(M, N)` instead of `(N, M)`.
+#
+# Three rows in `A` and seven in `B` give shape (7, 3), and place (i, j) holds the distance of `A[j]` and `B[i]`. With equally many rows the
+# shape looks right. Which table should belong to the first axis of the result?
 
 # %% wrong="sqdist-mean" fails="sqdist-by-hand sqdist-far sqdist-many sqdist-never-negative"
 def pairwise_sqdist(A, B):
     return (A[:, None] - B[None]).square().mean(dim=-1)
 
 
+# %% [markdown] mistake="sqdist-mean"
+# Takes the mean of the squared differences instead of their sum.
+#
+# (0, 0) and (3, 4) get 12.5, half of 25; with three features you would return a third. One feature hides the mistake. Compare the formula
+# for d(a, b) with what you do along the last axis.
+
 # %% wrong="sqdist-no-new-axis" fails="sqdist-by-hand sqdist-far sqdist-many"
 def pairwise_sqdist(A, B):
     return (A - B).square().sum(dim=-1)
 
+
+# %% [markdown] mistake="sqdist-no-new-axis"
+# Compares row i of `A` with row i of `B` only, not every row with every row.
+#
+# Three rows against seven raise an error, and two rows against two give two numbers instead of a table of four. Write the shapes (N, D) and
+# (M, D) one below the other: N lies over M, so the rule pairs them. What must be different for a table to come out?
 
 # %% right="sqdist-feature-sum"
 def pairwise_sqdist(A, B):
@@ -1422,6 +1663,12 @@ def predict_shapes():
     }
 
 
+# %% [markdown] mistake="shapes-batch-kept"
+# Keeps an axis of size 1 that `squeeze()` removes.
+#
+# You predict that one axis of size 1 survives. The table of operations has a line for `squeeze` with a number in its brackets and one
+# without: what is the difference? Predict `torch.ones(1, 3, 1).squeeze()`, then run it.
+
 # %% wrong="shapes-notes-axes" fails="shapes-first"
 def predict_shapes():
     return {
@@ -1429,6 +1676,12 @@ def predict_shapes():
         **{"squeeze-0": (2, 5, 1), "unsqueeze": (3, 4, 1), "cat": (7, 3), "stack": (4, 3, 6), "permute": (4, 2, 3), "index": (8, 3)},
     }
 
+
+# %% [markdown] mistake="shapes-notes-axes"
+# Exchanges the two axes in `sum` and `mean`, as the note does that calls the columns dim 0.
+#
+# For `sum` you predict three numbers, which is what the other axis would leave. A sentence in bold letters says what becomes of the axis
+# that you name. Write down the shape, find the size that `dim` counts, and then decide whether it stays.
 
 # %% wrong="shapes-left-aligned" fails="shapes-first"
 def predict_shapes():
@@ -1438,6 +1691,12 @@ def predict_shapes():
     }
 
 
+# %% [markdown] mistake="shapes-left-aligned"
+# Aligns the two shapes on the left when it applies the broadcasting rule.
+#
+# Your predictions for `add`, `mul` and `sub` all come from this. Part 1 of the rule says on which side the shapes are aligned, and as what
+# a missing axis counts. Predict `torch.ones(3) + torch.ones(2, 3)` in that way, then run it.
+
 # %% wrong="shapes-squeeze-anything" fails="shapes-axes"
 def predict_shapes():
     return {
@@ -1445,6 +1704,13 @@ def predict_shapes():
         **{"squeeze-0": (5, 1), "unsqueeze": (3, 4, 1), "cat": (7, 3), "stack": (4, 3, 6), "permute": (3, 4, 2), "index": (8, 1, 3)},
     }
 
+
+# %% [markdown] mistake="shapes-squeeze-anything"
+# Misses three rules about axes: `squeeze(0)`, `permute`, and a number in square brackets.
+#
+# When does `squeeze(0)` remove anything, what do the numbers in `permute` name, and what becomes of an axis at which one place is picked?
+# The text before the table and the table answer all three. Predict `torch.ones(4, 1).squeeze(0)`, `torch.ones(5, 6, 7).permute(1, 2, 0)`
+# and `torch.ones(5, 6)[:, 0]`, then run them.
 
 # %% wrong="shapes-stack-in-front" fails="shapes-joined"
 def predict_shapes():
@@ -1454,6 +1720,12 @@ def predict_shapes():
     }
 
 
+# %% [markdown] mistake="shapes-stack-in-front"
+# Puts the new axis of `stack` in front, whatever `dim` says.
+#
+# You predict the number of stacked tensors as the first size. The line asks for another place than the first. Predict the shape of
+# `torch.stack([torch.ones(2, 5)] * 4, dim=2)`, run it, and compare the place of the 4 with `dim`.
+
 # %% wrong="shapes-cat-stacks" fails="shapes-joined"
 def predict_shapes():
     return {
@@ -1461,6 +1733,12 @@ def predict_shapes():
         **{"squeeze-0": (2, 5, 1), "unsqueeze": (3, 4, 1), "cat": "error", "stack": (4, 3, 6), "permute": (4, 2, 3), "index": (8, 3)},
     }
 
+
+# %% [markdown] mistake="shapes-cat-stacks"
+# Expects `cat` to refuse tensors whose shapes are not equal.
+#
+# Equal shapes are what `stack` needs. `cat` joins along an axis that is there already, and the table shows an example in which the sizes
+# along it differ. Which axis is it if none is named? Predict `torch.cat([torch.ones(1, 2), torch.ones(3, 2)])`, then run it.
 
 # %% wrong="shapes-new-axis-in-front" fails="shapes-axes"
 def predict_shapes():
@@ -1470,6 +1748,12 @@ def predict_shapes():
     }
 
 
+# %% [markdown] mistake="shapes-new-axis-in-front"
+# Works at the wrong end: `unsqueeze(-1)` in front, `squeeze(0)` on the last axis.
+#
+# You put the new axis of `unsqueeze(-1)` in front, and let `squeeze(0)` remove the 1 at the end, for which nobody asked. Axes are counted
+# from 0 at the front, and from -1 at the end. Predict `torch.ones(2, 3).unsqueeze(-1)` and `torch.ones(4, 1).squeeze(0)`, then run them.
+
 # %% wrong="shapes-stack-joins" fails="shapes-axes shapes-joined"
 def predict_shapes():
     return {
@@ -1478,6 +1762,12 @@ def predict_shapes():
     }
 
 
+# %% [markdown] mistake="shapes-stack-joins"
+# Takes `stack` for `cat`, and reads the order in `permute` the wrong way round.
+#
+# You predict two axes for stacked tensors, but `stack` makes no axis longer. For `permute` ask whether its numbers say where each old axis
+# goes, or which old axis stands at each new place. `torch.ones(5, 6, 7).permute(1, 2, 0)` tells the two readings apart.
+
 # %% wrong="shapes-lists" fails="shapes-first shapes-axes shapes-joined"
 def predict_shapes():
     return {
@@ -1485,6 +1775,12 @@ def predict_shapes():
         **{"squeeze-0": [2, 5, 1], "unsqueeze": [3, 4, 1], "cat": [7, 3], "stack": [4, 3, 6], "permute": [4, 2, 3], "index": [8, 3]},
     }
 
+
+# %% [markdown] mistake="shapes-lists"
+# Writes the shapes as lists instead of tuples.
+#
+# In Python `[2, 3] == (2, 3)` is `False`, so every shape counts as a miss although its sizes are right. The statement says of which kind
+# the values must be, and how a shape with one axis is written.
 
 # %% right="shapes-zip"
 def predict_shapes():
@@ -1615,10 +1911,22 @@ def encode_strings(words):
     return codes, alphabet
 
 
+# %% [markdown] mistake="strings-pad-clash"
+# Gives the first character of the alphabet the id 0, which is also the padding.
+#
+# For `["b", "a", "ba"]` the rows of "b" and "ba" are both [1, 0], so the two words cannot be told apart. The statement says which id the
+# first character has, and what 0 is for. With which number does your counting begin?
+
 # %% wrong="strings-tensor-of-strings" fails="strings-by-hand strings-pad strings-round-trip strings-empty"
 def encode_strings(words):
     return torch.tensor(words), "".join(sorted(set("".join(words))))
 
+
+# %% [markdown] mistake="strings-tensor-of-strings"
+# Hands the strings themselves to `torch.tensor`, which raises an error.
+#
+# `torch.tensor(["dog", "at"])` stops with a ValueError: there is no tensor of strings. Write the table of numbers for two short words on
+# paper first. How does one character become its number, and one word a row?
 
 # %% wrong="strings-not-padded" fails="strings-by-hand strings-pad strings-round-trip"
 def encode_strings(words):
@@ -1626,6 +1934,12 @@ def encode_strings(words):
     rows = [[alphabet.index(c) + 1 for c in word] for word in words]
     return torch.tensor(rows, dtype=torch.long), alphabet
 
+
+# %% [markdown] mistake="strings-not-padded"
+# Does not fill up short words, so the rows have different lengths and an error is raised.
+#
+# `["dog", "at"]` gives a row of three ids and one of two, and `torch.tensor` stops with a ValueError. Words of equal length hide the
+# mistake. How many ids must each row have, and which id stands for "nothing here"?
 
 # %% wrong="strings-first-seen" fails="strings-by-hand strings-pad strings-round-trip"
 def encode_strings(words):
@@ -1638,6 +1952,12 @@ def encode_strings(words):
     return codes, "".join(ids)
 
 
+# %% [markdown] mistake="strings-first-seen"
+# Numbers the characters in the order in which they first occur instead of sorting them.
+#
+# For `["ba", "c"]` your alphabet is "bac" and b has id 1. The same words in another order, `["c", "ba"]`, get the alphabet "cba" and other
+# ids. Which order does the statement ask for?
+
 # %% wrong="strings-padded-left" fails="strings-by-hand strings-pad"
 def encode_strings(words):
     alphabet = "".join(sorted(set("".join(words))))
@@ -1645,6 +1965,12 @@ def encode_strings(words):
     rows = [[0] * (longest - len(w)) + [alphabet.index(c) + 1 for c in w] for w in words]
     return torch.tensor(rows, dtype=torch.long), alphabet
 
+
+# %% [markdown] mistake="strings-padded-left"
+# Puts the padding before the word instead of behind it.
+#
+# For `["dog", "at"]` the second row is [0, 1, 5], so the word begins at the second place. Words of equal length hide the mistake. From
+# which side does the statement fill a row, and where is the room that is left over?
 
 # %% wrong="strings-floats" fails="strings-by-hand strings-empty"
 def encode_strings(words):
@@ -1656,6 +1982,12 @@ def encode_strings(words):
     return codes, alphabet
 
 
+# %% [markdown] mistake="strings-floats"
+# Returns the codes as floating-point numbers instead of `int64`.
+#
+# `["ba", "c"]` gives [[2.0, 1.0], [3.0, 0.0]]. Ids are used as places, and `alphabet[2.0]` is an error. Print `codes.dtype`: which of the
+# functions that you call chose it?
+
 # %% wrong="strings-cut" fails="strings-by-hand strings-pad strings-round-trip"
 def encode_strings(words):
     alphabet = "".join(sorted(set("".join(words))))
@@ -1664,12 +1996,24 @@ def encode_strings(words):
     return torch.tensor(rows, dtype=torch.long), alphabet
 
 
+# %% [markdown] mistake="strings-cut"
+# Cuts all words to the length of the shortest instead of filling up the short ones.
+#
+# For `["dog", "at"]` the codes have shape (2, 2), and the g of "dog" is lost; one empty word would leave nothing at all. Read how the
+# statement defines T. Can the words be read back from your codes?
+
 # %% wrong="strings-empty-floats" fails="strings-pad strings-empty"
 def encode_strings(words):
     alphabet = "".join(sorted(set("".join(words))))
     longest = max(map(len, words))
     return torch.tensor([[alphabet.index(c) + 1 for c in w] + [0] * (longest - len(w)) for w in words]), alphabet
 
+
+# %% [markdown] mistake="strings-empty-floats"
+# Lets PyTorch guess the dtype, which gives `float32` if all words are empty.
+#
+# As soon as there is one character all is right. `encode_strings([""])` has the right shape (1, 0) and the dtype `float32`, for an empty
+# list shows no whole number from which to guess. Which part of your call leaves the choice to PyTorch?
 
 # %% wrong="strings-lower" fails="strings-pad strings-round-trip"
 def encode_strings(words):
@@ -1680,6 +2024,12 @@ def encode_strings(words):
     return torch.tensor(rows, dtype=torch.long), alphabet
 
 
+# %% [markdown] mistake="strings-lower"
+# Turns capitals into small letters before it numbers the characters.
+#
+# For `["Aa", "a"]` the alphabet is "a" and the word "Aa" becomes [1, 1], which reads back as "aa". The statement asks for every character
+# that occurs. Are A and a the same character to `ord`?
+
 # %% wrong="strings-padded-with-spaces" fails="strings-pad strings-round-trip"
 def encode_strings(words):
     alphabet = "".join(sorted(set("".join(words))))
@@ -1687,6 +2037,12 @@ def encode_strings(words):
     rows = [[alphabet.find(c) + 1 for c in w.ljust(longest)] for w in words]
     return torch.tensor(rows, dtype=torch.long), alphabet
 
+
+# %% [markdown] mistake="strings-padded-with-spaces"
+# Fills up with spaces, so the padding gets the id of the space if the words contain one.
+#
+# `["a b", "a"]` gives the rows [2, 1, 3] and [2, 1, 1]: behind the second word stands the id of a real character. Without a space in the
+# words nobody notices. What does the statement say about the id of the padding?
 
 # %% right="strings-dictionary"
 def encode_strings(words):
@@ -1815,35 +2171,77 @@ def sequence_mask(lengths, T):
     return torch.arange(T, device=lengths.device) <= lengths[:, None]
 
 
+# %% [markdown] mistake="mask-one-too-many"
+# Marks one place too many in each row.
+#
+# Length 1 with `T = 3` gives [True, True, False], and a length of 0 gives one `True`. Places are counted from 0: which is the last place of
+# a sequence of length 1? Try your comparison with the place after it.
+
 # %% wrong="mask-one-too-few" fails="mask-by-hand mask-long mask-sizes"
 def sequence_mask(lengths, T):
     return torch.arange(1, T + 1, device=lengths.device) < lengths[:, None]
 
+
+# %% [markdown] mistake="mask-one-too-few"
+# Marks one place too few in each row.
+#
+# Length 1 with `T = 3` gives no `True` at all, and length 2 gives one. Print the numbers of the places that you compare with the lengths.
+# From which number does the statement count?
 
 # %% wrong="mask-cpu" fails="mask-device"
 def sequence_mask(lengths, T):
     return torch.arange(T) < lengths[:, None]
 
 
+# %% [markdown] mistake="mask-cpu"
+# Makes its own tensor on the CPU, whatever the device of `lengths`.
+#
+# On the CPU the mask is right. Lengths on `meta` or on a graphics card meet a tensor that lives elsewhere, and a RuntimeError is raised.
+# What does your function make itself, and where should it be made?
+
 # %% wrong="mask-inverted" fails="mask-by-hand mask-long mask-sizes"
 def sequence_mask(lengths, T):
     return torch.arange(T, device=lengths.device) >= lengths[:, None]
 
+
+# %% [markdown] mistake="mask-inverted"
+# Marks the padding instead of the real places.
+#
+# Length 1 with `T = 3` gives [False, True, True], and a length of 0 gives a row of `True`. Some libraries do use masks of that kind, so
+# read what `True` means in this statement, and try your comparison for t = 0 and length 1.
 
 # %% wrong="mask-transposed" fails="mask-by-hand mask-sizes"
 def sequence_mask(lengths, T):
     return torch.arange(T, device=lengths.device)[:, None] < lengths
 
 
+# %% [markdown] mistake="mask-transposed"
+# Returns one column for each sequence instead of one row.
+#
+# Lengths 1 and 2 with `T = 3` give shape (3, 2). With as many lengths as places the shape looks right. Which of your two tensors should
+# change from row to row, the places or the lengths? Write their shapes one below the other.
+
 # %% wrong="mask-longest" fails="mask-by-hand mask-device mask-long mask-sizes"
 def sequence_mask(lengths, T):
     return torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
 
 
+# %% [markdown] mistake="mask-longest"
+# Takes the number of columns from the longest sequence instead of from `T`.
+#
+# With `T = 3` the lengths 1 and 2 give two columns, and a length of 5 gives five; neither fits a padded tensor with three places. On `meta`
+# no value can be read, so it fails there. Which argument says how wide the table is?
+
 # %% wrong="mask-numbers" fails="mask-by-hand mask-sizes"
 def sequence_mask(lengths, T):
     return (torch.arange(T, device=lengths.device) < lengths[:, None]).long()
 
+
+# %% [markdown] mistake="mask-numbers"
+# Returns numbers, 1 and 0, instead of `True` and `False`.
+#
+# As an index the two differ: with `x = (7, 8, 9)` and the row [1, 0, 0], `x[row]` picks places 1, 0 and 0 and gives 8, 7, 7. Print the
+# dtype of your result. What does a comparison give before you change it?
 
 # %% right="mask-cumsum"
 def sequence_mask(lengths, T):
@@ -2053,6 +2451,12 @@ def unbroadcast(g, shape):
     return g
 
 
+# %% [markdown] mistake="unbroadcast-forgets-ones"
+# Does not sum over axes that have size 1 in `shape`.
+#
+# For `g` of shape (3, 2) and `shape` (3, 1) you return all six numbers. A size of 1 was stretched too, so here every element has two
+# copies. Compare the shape of your result with `shape`, place by place.
+
 # %% wrong="unbroadcast-forgets-left" fails="unbroadcast-by-hand unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
     for d, n in enumerate(shape):
@@ -2061,6 +2465,12 @@ def unbroadcast(g, shape):
     return g
 
 
+# %% [markdown] mistake="unbroadcast-forgets-left"
+# Does not sum away the axes on the left that `shape` lacks.
+#
+# For `g` of shape (3, 2) and `shape` (2,) you return three rows, and for `()` the whole of `g`. Broadcasting made copies along these axes
+# as well. How do you see that `g` has more axes than `shape`, and what should become of them?
+
 # %% wrong="unbroadcast-drops-ones" fails="unbroadcast-size-one unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
     while g.dim() > len(shape):
@@ -2068,6 +2478,12 @@ def unbroadcast(g, shape):
     ones = [d for d, n in enumerate(shape) if n == 1]
     return g.sum(dim=ones) if ones else g
 
+
+# %% [markdown] mistake="unbroadcast-drops-ones"
+# Sums over the axes of size 1, but lets them disappear.
+#
+# For `g = [[1, 2], [3, 4], [5, 6]]` and `shape` (3, 1) the sums 3, 7, 11 are right, but they come in shape (3,). The next operation would
+# lay them under the columns. Hint 1 asks which axes must go and which must stay.
 
 # %% wrong="unbroadcast-mean" fails="unbroadcast-by-hand unbroadcast-size-one unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
@@ -2079,6 +2495,12 @@ def unbroadcast(g, shape):
     return g
 
 
+# %% [markdown] mistake="unbroadcast-mean"
+# Takes the mean over the copies instead of the sum.
+#
+# For `g = [[1, 2], [3, 4], [5, 6]]` and `shape` (2,) you return [3, 4], a third of what it should be. If an element that is used in three
+# rows rises by 1, do the effects through the three rows add up or average out? The section on `bias` works it out.
+
 # %% wrong="unbroadcast-one-copy" fails="unbroadcast-by-hand unbroadcast-size-one unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
     while g.dim() > len(shape):
@@ -2088,6 +2510,12 @@ def unbroadcast(g, shape):
             g = g.narrow(d, 0, 1)
     return g
 
+
+# %% [markdown] mistake="unbroadcast-one-copy"
+# Takes the number of the first copy and ignores the others.
+#
+# For `g = [[1, 2], [3, 4], [5, 6]]` and `shape` (2,) you return [1, 2]; change any of the other four numbers of `g` and your result stays
+# the same. What does the statement do with the copies of one element?
 
 # %% wrong="unbroadcast-from-the-right" fails="unbroadcast-by-hand unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
@@ -2099,6 +2527,12 @@ def unbroadcast(g, shape):
     return g
 
 
+# %% [markdown] mistake="unbroadcast-from-the-right"
+# Sums away the axes on the right, although broadcasting adds axes on the left.
+#
+# For `g = [[1, 2], [3, 4], [5, 6]]` and `shape` (2,) you return three numbers, 3, 7 and 11. With a square `g` the shape looks right and the
+# numbers are those of the other axis. On which side does the broadcasting rule align two shapes?
+
 # %% wrong="unbroadcast-ones-first" fails="unbroadcast-size-one unbroadcast-torch"
 def unbroadcast(g, shape):
     for d, n in enumerate(shape):
@@ -2108,6 +2542,12 @@ def unbroadcast(g, shape):
         g = g.sum(dim=0)
     return g
 
+
+# %% [markdown] mistake="unbroadcast-ones-first"
+# Handles the sizes of 1 while the extra axes on the left are still there, and sums wrong axes.
+#
+# For `g` of shape (3, 2) and `shape` (1,) you return two numbers instead of one, because place 0 of `shape` was taken for axis 0 of `g`.
+# Write the two shapes one below the other, aligned on the right: when do equal numbers mean the same axis?
 
 # %% wrong="unbroadcast-axes-move" fails="unbroadcast-size-one unbroadcast-torch"
 def unbroadcast(g, shape):
@@ -2119,12 +2559,24 @@ def unbroadcast(g, shape):
     return g.reshape(shape)
 
 
+# %% [markdown] mistake="unbroadcast-axes-move"
+# Lets each summed axis disappear at once, so the axes behind it move to other places.
+#
+# For a 3 × 2 `g` and `shape` (1, 1) you get an IndexError: after the first sum there is no axis 1 any more. With a single size of 1 it
+# works. Print the shape of `g` after each step of your loop.
+
 # %% wrong="unbroadcast-all-axes" fails="unbroadcast-torch unbroadcast-gradient"
 def unbroadcast(g, shape):
     extra = [1] * (g.dim() - len(shape)) + list(shape)
     axes = [d for d, (n, m) in enumerate(zip(extra, g.shape, strict=True)) if n != m]
     return g.sum(dim=axes).reshape(shape)
 
+
+# %% [markdown] mistake="unbroadcast-all-axes"
+# Sums over everything if nothing was stretched.
+#
+# For `g` of shape (3, 2) and `shape` (3, 2) there is no axis to sum over, but one number is left, and an error follows. PyTorch's `sum`
+# takes an empty list of axes to mean all of them. What does the statement say about this case?
 
 # %% right="unbroadcast-reshape"
 def unbroadcast(g, shape):
@@ -2279,6 +2731,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-believed"
+# Predicts what the notes say instead of what the programs do.
+#
+# All eight entries follow the first lines, and each of these sentences is wrong or half true. Cover the note and follow the program: which
+# dtype computes, which axis disappears, which tensors share their memory? The chapter demonstrates all of these cases.
+
 # %% wrong="notes-axis-reversed" fails="notes-tensors"
 def corrected():
     return dict(
@@ -2292,6 +2750,12 @@ def corrected():
         detach=[1.0, 7.0],
     )
 
+
+# %% [markdown] mistake="notes-axis-reversed"
+# Sums over the wrong axis in `axis`, as the exchanged rows and columns of the note suggest.
+#
+# You predict [5, 7, 9], three sums for a table of two rows. Which size of the shape (2, 3) does `dim=1` count, and what does the sentence
+# in bold letters say about the axis that is named?
 
 # %% wrong="notes-copies" fails="notes-tensors notes-memory"
 def corrected():
@@ -2307,6 +2771,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-copies"
+# Takes a slice and the result of `detach()` for copies with numbers of their own.
+#
+# You predict that `x` keeps its values when `part` or `y` is changed. So it is with slices of lists. Which tensors "see the change" in the
+# section on views, and what does `detach()` leave behind: the numbers, or the record?
+
 # %% wrong="notes-data-is-safe" fails="notes-gradients"
 def corrected():
     return dict(
@@ -2321,6 +2791,12 @@ def corrected():
     )
 
 
+# %% [markdown] mistake="notes-data-is-safe"
+# Believes that a change through `x.data` has no effect on the gradient.
+#
+# You predict [4, 6], from the values that `x` had when `y` was computed. But `backward` reads values of `x` too. Look at the cell that does
+# the same with x = 3 through `data`: why did the gradient 0 come out there?
+
 # %% wrong="notes-variable-class" fails="notes-memory notes-gradients"
 def corrected():
     return dict(
@@ -2334,6 +2810,12 @@ def corrected():
         detach=[1.0, 7.0],
     )
 
+
+# %% [markdown] mistake="notes-variable-class"
+# Takes `Variable` for a class of its own, and `view(3, 2)` for the transpose.
+#
+# Two entries are wrong. One cell of the chapter prints the type of what `Variable` returns. For the other, ask in which order `view` fills
+# its new shape; the figure with `block.T` and `block.reshape(4, 3)` shows the same pair with twelve numbers.
 
 # %% right="notes-in-another-order"
 def corrected():

@@ -632,6 +632,12 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
+# %% [markdown] mistake="value-assigns"
+# Overwrites the parents' grads in `push` instead of adding to them.
+#
+# For `d = a * a` at a = 3 with `d.grad = 1`, one push leaves 3 in `a.grad` instead of 6, because the second share wipes out the first; a
+# second push changes nothing. What does the chain rule do where several paths meet in one number?
+
 # %% wrong="value-own-factor" fails="value-push value-numbers"
 class Value:
     def __init__(self, data, parents=()):
@@ -670,6 +676,12 @@ class Value:
 
     __radd__, __rmul__ = __add__, __mul__
 
+
+# %% [markdown] mistake="value-own-factor"
+# Gives each factor of a product its own value as the local derivative.
+#
+# For `c = a * b` with a = 2, b = 5 and `c.grad = 10` you hand 20 to a and 50 to b, the wrong way round. Nudge a by 0.1 while b stays 5: by
+# how much does the product change, and which number tells you?
 
 # %% wrong="value-tanh-of-input" fails="value-push value-reused"
 class Value:
@@ -710,6 +722,12 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
+# %% [markdown] mistake="value-tanh-of-input"
+# Computes the slope of tanh from its input instead of its output.
+#
+# At the input 2 you hand back -3 for a grad of 1, but tanh never falls, so its slope cannot be negative; the true one is about 0.07. Look
+# at the table of local derivatives: which number does the letter t stand for?
+
 # %% wrong="value-local-only" fails="value-push value-once value-reused value-numbers"
 class Value:
     def __init__(self, data, parents=()):
@@ -749,6 +767,12 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
+# %% [markdown] mistake="value-local-only"
+# Hands back the local derivative only and never uses the result's own `grad`.
+#
+# For `c = a * b` with a = 2, b = 5 the parents get 5 and 2, whether `c.grad` is 10 or 0. In a longer computation everything further along
+# the path is then lost. Which two numbers does the chain rule multiply?
+
 # %% wrong="value-no-numbers" fails="value-forward value-numbers"
 class Value:
     def __init__(self, data, parents=()):
@@ -785,6 +809,12 @@ class Value:
 
     __radd__, __rmul__ = __add__, __mul__
 
+
+# %% [markdown] mistake="value-no-numbers"
+# Does not accept a plain number as the other operand.
+#
+# `Value(2) + 3` stops with "'int' object has no attribute 'data'", and with it `2 * a`, which is passed on to the same method. The
+# statement says what happens to a plain number first. Where in your two methods could that be done?
 
 # %% wrong="value-int-only" fails="value-forward value-numbers"
 class Value:
@@ -824,6 +854,12 @@ class Value:
 
     __radd__, __rmul__ = __add__, __mul__
 
+
+# %% [markdown] mistake="value-int-only"
+# Accepts plain ints but no floats as the other operand.
+#
+# `Value(2) + 3` works, and `Value(2) * 0.5` stops with "'float' object has no attribute 'data'". Look at your test for plain numbers: which
+# kinds does it let through, and is it easier to ask what the operand is or what it is not?
 
 # %% wrong="value-push-cascades" fails="value-once value-numbers"
 class Value:
@@ -869,6 +905,12 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
 
+# %% [markdown] mistake="value-push-cascades"
+# Lets `push` go on to the parents' own `push`.
+#
+# Take a = 2, b = 5, `p = a * b`, `s = p + a` with `s.grad = 1`. After one `s.push()` a should hold 1 and b 0; you have 6 and 2 already, and
+# pushing p afterwards counts its share again. Whose grads may a `push` change?
+
 # %% wrong="value-same-parent-once" fails="value-once value-reused"
 class Value:
     def __init__(self, data, parents=()):
@@ -909,6 +951,12 @@ class Value:
 
     __radd__, __rmul__ = __add__, __mul__
 
+
+# %% [markdown] mistake="value-same-parent-once"
+# Hands only one share back when both parents are the same object.
+#
+# For `d = a * a` at a = 3 with `d.grad = 1` you add 3 to `a.grad` instead of 6. The number a acts on d along two paths, although it is one
+# object. The statement has an example with exactly this case.
 
 # %% right="value-one-maker"
 class Value:
@@ -1284,6 +1332,12 @@ def backward(root):
         node.push()
 
 
+# %% [markdown] mistake="topo-revisits"
+# Writes a node down again for each path that leads to it.
+#
+# For the diamond you return a, b, a, b, c, d, and a ends with the slope 22 instead of 11. With 1, 2, 3 diamonds in a row your list has 5,
+# 13, 29 nodes. How could your search know that a node is written already?
+
 # %% wrong="topo-nearest-first" fails="topo-diamond topo-backward topo-random topo-passes"
 def topo_order(root):
     order, seen = [root], {root}
@@ -1304,6 +1358,12 @@ def backward(root):
     for node in reversed(order):
         node.push()
 
+
+# %% [markdown] mistake="topo-nearest-first"
+# Orders the nodes by their distance from the root, so a node can stand before its parents.
+#
+# For the diamond you return a, c, b, d: c stands before its own parent b. Going back, b pushes before it has the 10 from c, and a ends with
+# 1, as in the left half of the figure. When is a node ready to be written down?
 
 # %% wrong="topo-written-when-seen" fails="topo-diamond topo-random"
 def topo_order(root):
@@ -1327,6 +1387,12 @@ def backward(root):
     for node in reversed(order):
         node.push()
 
+
+# %% [markdown] mistake="topo-written-when-seen"
+# Writes a node down when it is first met instead of after all its parents.
+#
+# The diamond comes out right by luck. Name the parents of the last node in the other order, (c, b), and you return c, a, b, e: c before its
+# parent b, so a gets 1 instead of 11. Follow your stack on paper for this case.
 
 # %% wrong="topo-recursive" fails="topo-chain topo-long"
 def topo_order(root):
@@ -1352,6 +1418,12 @@ def backward(root):
     for node in reversed(order):
         node.push()
 
+
+# %% [markdown] mistake="topo-recursive"
+# Lets the function call itself once for each level of the graph.
+#
+# The order is right, but a chain of 3,001 nodes ends in a `RecursionError`, because Python limits how deep calls may be nested. Your calls
+# form a stack that Python keeps for you. What would you have to keep in a list of your own instead?
 
 # %% wrong="topo-by-name" fails="topo-diamond topo-random"
 def topo_order(root):
@@ -1379,6 +1451,12 @@ def backward(root):
         node.push()
 
 
+# %% [markdown] mistake="topo-by-name"
+# Tells nodes apart by their names instead of as objects.
+#
+# Two different leaves that are both called x count as one for you: the order of x, x, t comes out as x, t, and one leaf never takes part.
+# The statement says how nodes are compared. What do two nodes with the same name not share?
+
 # %% wrong="topo-stale-slopes" fails="topo-backward topo-passes"
 def topo_order(root):
     order, written, stack = [], set(), [root]
@@ -1400,6 +1478,12 @@ def backward(root):
     for node in topo_order(root)[::-1]:
         node.push()
 
+
+# %% [markdown] mistake="topo-stale-slopes"
+# Lets slopes of inner nodes from an earlier pass count again in `backward`.
+#
+# After a second `backward(d)` on the diamond you have 43, 32, 2, 1 instead of 22, 11, 1, 1: b and c still held what the first pass had left
+# there. Go through the three numbered points of the statement and look for each in your function.
 
 # %% wrong="topo-leaves-cleared" fails="topo-backward topo-passes"
 def topo_order(root):
@@ -1425,6 +1509,12 @@ def backward(root):
     for node in line:
         node.push()
 
+
+# %% [markdown] mistake="topo-leaves-cleared"
+# Sets the grads of leaves to 0 at the start of `backward` too.
+#
+# After a second `backward(d)` on the diamond a holds 11 instead of 22: what the first pass had left there is gone. Read the first of the
+# three numbered points again: which nodes start from zero, and by what do you recognise the others?
 
 # %% right="topo-count-children"
 def topo_order(root):
@@ -1841,6 +1931,12 @@ def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
 
+# %% [markdown] mistake="layers-no-batch-sum"
+# Returns the bias's gradient with one row for each sample.
+#
+# In the example by hand your `db` has the shape (3, 1), but the bias has one entry. An update with it would turn one bias into three by
+# broadcasting, without a word. On how many rows of Y does one entry of b act?
+
 # %% wrong="layers-mean-of-batch" fails="layers-affine layers-torch"
 def affine_backward(dY, X, W):
     return dY @ W.T, X.T @ dY / len(X), dY.mean(0)
@@ -1853,6 +1949,12 @@ def relu_backward(dY, X):
 def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
+
+# %% [markdown] mistake="layers-mean-of-batch"
+# Takes means over the batch for `dW` and `db` instead of sums.
+#
+# In the example by hand you find 3.67, 4.67 for `dW` and 1 for `db` instead of 11, 14 and 3. A factor 1/N belongs to the loss and is
+# already in `dY`. What does the chain rule do with the paths through several samples?
 
 # %% wrong="layers-bce-summed" fails="layers-bce layers-pointwise"
 def affine_backward(dY, X, W):
@@ -1867,6 +1969,12 @@ def bce_backward(z, y):
     return torch.sigmoid(z) - y
 
 
+# %% [markdown] mistake="layers-bce-summed"
+# Gives the gradient of the sum of the losses instead of their mean.
+#
+# For the logits [0, 0] and targets [1, 0] you return [-0.5, 0.5], twice what the statement works out; with four samples you would be four
+# times too large. Compare the formula of L with your result: what stands in front of the sum?
+
 # %% wrong="layers-relu-of-slope" fails="layers-relu layers-pointwise"
 def affine_backward(dY, X, W):
     return dY @ W.T, X.T @ dY, dY.sum(0)
@@ -1880,6 +1988,12 @@ def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
 
+# %% [markdown] mistake="layers-relu-of-slope"
+# Lets the sign of `dY` decide what the ReLU passes back instead of the sign of `X`.
+#
+# For the statement's example you return [5, 6, 7] and not [0, 0, 7]; a negative slope never gets through, wherever it is. Which of the two
+# arguments was the input on the way forward, and which side of 0 was it on?
+
 # %% wrong="layers-kink" fails="layers-relu layers-pointwise"
 def affine_backward(dY, X, W):
     return dY @ W.T, X.T @ dY, dY.sum(0)
@@ -1892,6 +2006,12 @@ def relu_backward(dY, X):
 def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
+
+# %% [markdown] mistake="layers-kink"
+# Passes the slope on where the ReLU's input is exactly 0.
+#
+# The statement's example has an input of 0, and there you return 6 instead of 0. The ReLU has no derivative at its kink, so a rule is
+# needed. Read which value PyTorch and this chapter take there, and look at the edge of your condition.
 
 # %% wrong="layers-not-simplified" fails="layers-bce layers-pointwise"
 def affine_backward(dY, X, W):
@@ -1907,6 +2027,12 @@ def bce_backward(z, y):
     return (-y / p + (1 - y) / (1 - p)) * p * (1 - p) / len(y)
 
 
+# %% [markdown] mistake="layers-not-simplified"
+# Multiplies the two local derivatives as they stand, which gives `nan` for large logits.
+#
+# For a float32 logit of 30 with the target 1 the probability rounds to 1, a division by 0 follows, and the answer is `nan` where almost 0
+# is right. Multiply the two formulas on paper first, and look for what cancels.
+
 # %% wrong="layers-overwrites-input" fails="layers-relu layers-pointwise"
 def affine_backward(dY, X, W):
     return dY @ W.T, X.T @ dY, dY.sum(0)
@@ -1921,6 +2047,12 @@ def relu_backward(dY, X):
 def bce_backward(z, y):
     return (z.sigmoid() - y) / z.numel()
 
+
+# %% [markdown] mistake="layers-overwrites-input"
+# Writes into the argument `X` in `relu_backward`.
+#
+# The result is right, but afterwards the caller's `X` = [-1, 0, 2] is [0, 0, 1], and whoever uses it next computes with the wrong numbers.
+# Print `X` before and after a call. Which lines change a tensor instead of making a new one?
 
 # %% right="layers-einsum"
 def affine_backward(dY, X, W):
@@ -2094,6 +2226,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     return {"W1": X.T @ inner, "b1": inner, "W2": hidden.T @ slope, "b2": slope}
 
 
+# %% [markdown] mistake="two-layer-bias-broadcast"
+# Leaves out the sum over the batch in the gradients of the biases.
+#
+# In the example by hand your `b2` comes out as the column [-0.25, 0.25] of shape (2, 1), and `b1` as (2, 2). Each gradient must have the
+# shape of its parameter. Print the four shapes, and ask on how many samples one bias acts.
+
 # %% wrong="two-layer-square" fails="two-layer-by-hand two-layer-autograd"
 def two_layer_grads(X, y, W1, b1, W2, b2):
     A = X @ W1 + b1
@@ -2102,6 +2240,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     inner = slope @ W2.T * (A > 0)
     return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
 
+
+# %% [markdown] mistake="two-layer-square"
+# Compares every logit with all targets and averages, so each sample meets the mean target.
+#
+# In the example by hand the targets 1 and 0 have the mean 0.5, which is the prediction, so your `W2` gradient is zero instead of [[0.25],
+# [0]]. The shapes fit in the end, which hides it. Print the shape of the first difference you form.
 
 # %% wrong="two-layer-no-relu-back" fails="two-layer-one-sample two-layer-autograd two-layer-edges"
 def two_layer_grads(X, y, W1, b1, W2, b2):
@@ -2112,6 +2256,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
 
 
+# %% [markdown] mistake="two-layer-no-relu-back"
+# Leaves out the ReLU on the way back.
+#
+# Take one sample X = [[1]], y = [0], `W1 = [[1, -1]]`, `W2 = [[0], [4]]`, biases 0: the second neuron's ReLU gives 0 and nothing depends on
+# its weight, but you report 2 for it. Count the steps forward and the steps back.
+
 # %% wrong="two-layer-sum-loss" fails="two-layer-by-hand two-layer-autograd"
 def two_layer_grads(X, y, W1, b1, W2, b2):
     A = X @ W1 + b1
@@ -2120,6 +2270,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     inner = slope @ W2.T * (A > 0)
     return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
 
+
+# %% [markdown] mistake="two-layer-sum-loss"
+# Gives the gradients of the summed loss instead of the mean over the samples.
+#
+# In the example by hand you find 0.5 for the first entry of `W2` instead of 0.25, and with N samples everything is N times too large. The
+# statement works out `dz` for this example: compare it with yours.
 
 # %% wrong="two-layer-scalar-bias" fails="two-layer-by-hand two-layer-autograd"
 def two_layer_grads(X, y, W1, b1, W2, b2):
@@ -2130,6 +2286,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     return {"W1": X.T @ inner, "b1": inner.sum(), "W2": hidden.T @ slope, "b2": slope.sum()}
 
 
+# %% [markdown] mistake="two-layer-scalar-bias"
+# Adds the slopes of all neurons up into one number for a whole bias.
+#
+# In the example by hand your `b1` gradient has the shape () and not (2,), so both hidden neurons would move their biases alike. Each neuron
+# has a bias of its own. Over which of the two axes (samples, neurons) must be summed, and which must stay?
+
 # %% wrong="two-layer-flat-target" fails="two-layer-by-hand two-layer-autograd"
 def two_layer_grads(X, y, W1, b1, W2, b2):
     A = X @ W1 + b1
@@ -2139,6 +2301,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
 
 
+# %% [markdown] mistake="two-layer-flat-target"
+# Subtracts the targets `(N,)` from the logits `(N, 1)`, which makes an N by N table.
+#
+# In the example by hand your slope of the logits has the shape (2, 2), and the next product stops with "mat1 and mat2 shapes cannot be
+# multiplied". The statement warns of this in one sentence. Print both shapes right before the difference.
+
 # %% wrong="two-layer-kink" fails="two-layer-one-sample two-layer-edges"
 def two_layer_grads(X, y, W1, b1, W2, b2):
     A = X @ W1 + b1
@@ -2147,6 +2315,12 @@ def two_layer_grads(X, y, W1, b1, W2, b2):
     inner = slope @ W2.T * (A >= 0)
     return {"W1": X.T @ inner, "b1": inner.sum(0), "W2": hidden.T @ slope, "b2": slope.sum(0)}
 
+
+# %% [markdown] mistake="two-layer-kink"
+# Passes the slope back through hidden neurons whose input is exactly 0.
+#
+# Take one sample X = [[1]], y = [0], `W1 = [[1, 0]]`, `W2 = [[0], [4]]`, biases 0: the second neuron's input is 0, and you report 2 for its
+# weight where 0 is right. Which slope does the chapter give the ReLU at its kink?
 
 # %% right="two-layer-sample-by-sample"
 def two_layer_grads(X, y, W1, b1, W2, b2):
@@ -2352,6 +2526,12 @@ def accumulate_demo(w, program):
     return seen
 
 
+# %% [markdown] mistake="accumulate-replaces"
+# Replaces the old gradient at each "backward" instead of adding to it.
+#
+# For two "backward" from w = 2 you return [12, 12], and PyTorch has 24 in second place. That is the sentence of the common notes which the
+# text corrects. What did `.grad` hold before the second call, and what becomes of it?
+
 # %% wrong="accumulate-zero" fails="accumulate-none accumulate-torch"
 def accumulate_demo(w, program):
     seen, g = [], 0.0
@@ -2366,6 +2546,12 @@ def accumulate_demo(w, program):
         seen.append(g)
     return seen
 
+
+# %% [markdown] mistake="accumulate-zero"
+# Starts and clears the gradient with 0.0 where PyTorch has `None`.
+#
+# For "step", "backward", "zero_grad" you give 0.0, a number, 0.0; in PyTorch there is no gradient at all before the first backward pass and
+# after clearing. Look at the three printed lines in the last cell before the exercise.
 
 # %% wrong="accumulate-step-clears" fails="accumulate-twice accumulate-none accumulate-torch"
 def accumulate_demo(w, program):
@@ -2382,6 +2568,12 @@ def accumulate_demo(w, program):
     return seen
 
 
+# %% [markdown] mistake="accumulate-step-clears"
+# Clears the gradient after each "step".
+#
+# For "step", "backward", "step", "backward" from w = 2 you return None, 12, None, 4.8, and the statement has 12 in third place and 16.8 at
+# the end. A step reads `.grad`. Which of the three words is the only one that throws it away?
+
 # %% wrong="accumulate-old-w" fails="accumulate-twice accumulate-none accumulate-torch"
 def accumulate_demo(w, program):
     slope, seen, g = 6 * w, [], None
@@ -2393,6 +2585,12 @@ def accumulate_demo(w, program):
         seen.append(g)
     return seen
 
+
+# %% [markdown] mistake="accumulate-old-w"
+# Never moves w, so every "backward" uses the first slope.
+#
+# For "step", "backward", "step", "backward" from w = 2 you end with 24 instead of 16.8: the second step leads to 0.8, but your derivative
+# is still that at 2. Follow the value of w through your loop, word by word.
 
 # %% wrong="accumulate-newest" fails="accumulate-twice accumulate-torch"
 def accumulate_demo(w, program):
@@ -2408,6 +2606,12 @@ def accumulate_demo(w, program):
         seen.append(g)
     return seen
 
+
+# %% [markdown] mistake="accumulate-newest"
+# Steps with the newest slope only instead of the whole gradient.
+#
+# For "backward", "backward", "step", "backward" from w = 1 you end with 14.4, and PyTorch with 10.8: before the step `.grad` holds 12, but
+# you move w by 0.1 times 6. What does the optimizer see when it looks at w?
 
 # %% right="accumulate-sum"
 def accumulate_demo(w, program):
@@ -2725,6 +2929,12 @@ def descend_(w, lr):
     w.grad = None
 
 
+# %% [markdown] mistake="detach-data-cut"
+# Cuts the length out of the graph in `unit_length`.
+#
+# For (3, 4) the gradient of the first entry comes out as (0.2, 0) and not (0.128, -0.096), as if the length were a constant. The values are
+# right, so only the gradient tells. In how many places does v enter, and from which does a gradient come back?
+
 # %% wrong="detach-step-through-data" fails="detach-step detach-watched"
 def unit_length(v):
     return v / v.square().sum().sqrt()
@@ -2739,6 +2949,12 @@ def descend_(w, lr):
     w.grad = None
 
 
+# %% [markdown] mistake="detach-step-through-data"
+# Gives w new numbers through `.data`, in another place in memory.
+#
+# Take w = (1, 2) and a loss w² recorded before the step: its `backward()` then gives (0, 6) for the true (2, 4), and no error. The numbers
+# also stand in a new place: compare `w.data_ptr()` before and after. Which row of the table says what is not watched?
+
 # %% wrong="detach-data-in-place" fails="detach-step detach-watched"
 def unit_length(v):
     return v / v.square().sum().sqrt()
@@ -2752,6 +2968,12 @@ def descend_(w, lr):
     w.data.sub_(lr * w.grad)
     w.grad = None
 
+
+# %% [markdown] mistake="detach-data-in-place"
+# Makes the step in place through `.data`, hidden from PyTorch.
+#
+# The numbers of w are right and in their old place. But a loss w², recorded at w = (1, 2) before a step to (0, 3), now gives the gradient
+# (0, 6) for (2, 4) without an error. Look for the table's row about a way that PyTorch does not watch.
 
 # %% wrong="detach-both" fails="detach-teacher detach-gradients"
 def unit_length(v):
@@ -2769,6 +2991,12 @@ def descend_(w, lr):
     w.grad = None
 
 
+# %% [markdown] mistake="detach-both"
+# Switches recording off for the whole of `chase`, so the student gets no gradient either.
+#
+# `chase` returns the right 2.5, but its result has no graph, and `backward()` stops with "element 0 of tensors does not require grad". The
+# teacher alone counts as a constant. Which part of your computation may be recorded, and which not?
+
 # %% wrong="detach-teacher-learns" fails="detach-teacher detach-gradients"
 def unit_length(v):
     return v / v.square().sum().sqrt()
@@ -2784,6 +3012,12 @@ def descend_(w, lr):
     w.grad = None
 
 
+# %% [markdown] mistake="detach-teacher-learns"
+# Lets the gradient flow into the teacher as well in `chase`.
+#
+# For `chase((1, 4), (2, 2))` a teacher that requires a gradient gets (1, -2), so it would move towards the student. Print `teacher.grad`
+# after a backward pass. Which row of the table is about a tensor that counts as a constant?
+
 # %% wrong="detach-teacher-in-place" fails="detach-teacher detach-gradients"
 def unit_length(v):
     return v / v.square().sum().sqrt()
@@ -2798,6 +3032,12 @@ def descend_(w, lr):
         w.sub_(lr * w.grad)
     w.grad = None
 
+
+# %% [markdown] mistake="detach-teacher-in-place"
+# Cuts the caller's own teacher tensor off from its graph.
+#
+# After `chase` the teacher's `requires_grad` is False; if it was computed from other tensors, it has lost its `grad_fn` too, for everybody
+# who uses it. Print both before and after a call. Which ways of cutting give you a tensor of your own?
 
 # %% wrong="detach-teacher-frozen" fails="detach-teacher detach-gradients"
 def unit_length(v):
@@ -2815,6 +3055,12 @@ def descend_(w, lr):
     w.grad = None
 
 
+# %% [markdown] mistake="detach-teacher-frozen"
+# Switches off `requires_grad` on the caller's own teacher.
+#
+# A teacher that required a gradient no longer does after `chase`, and a teacher computed from other tensors stops with "you can only change
+# requires_grad flags of leaf variables". The statement says what may change about the two tensors. Do you need to touch the teacher at all?
+
 # %% wrong="detach-new-tensor" fails="detach-step detach-watched"
 def unit_length(v):
     return v / v.square().sum().sqrt()
@@ -2827,6 +3073,12 @@ def chase(student, teacher):
 def descend_(w, lr):
     w.grad, w = None, w - lr * w.grad
 
+
+# %% [markdown] mistake="detach-new-tensor"
+# Computes the step into a new tensor and leaves the caller's w as it was.
+#
+# After `descend_` with w = (1, 2), the gradient (10, -10) and lr 0.1, w is still (1, 2): the result only had a name inside your function.
+# Print `id(w)` inside, before and after the step, and read what the statement means by in place.
 
 # %% wrong="detach-grad-kept" fails="detach-step"
 def unit_length(v):
@@ -2842,6 +3094,12 @@ def descend_(w, lr):
         w.sub_(lr * w.grad)
         w.grad.zero_()
 
+
+# %% [markdown] mistake="detach-grad-kept"
+# Fills the gradient with zeros in `descend_` instead of leaving `None`.
+#
+# Afterwards `w.grad` is tensor([0., 0.]); and whoever kept the gradient tensor finds zeros in it, because you have written into that very
+# tensor. What does the statement want to find in `w.grad` after the step, and is that a tensor?
 
 # %% right="detach-other-ways"
 def unit_length(v):
@@ -3080,6 +3338,12 @@ class SquareRoot(torch.autograd.Function):
         return dy / (2 * saved)
 
 
+# %% [markdown] mistake="root-input-for-output"
+# Saves the input and puts it where the formula wants the output.
+#
+# At x = 4 you return the slope 0.125 instead of 0.25; at x = 1 input and output are equal, and nothing shows. The formula 1/(2y) is written
+# in the letter y. What is y for x = 4, and what lies in your bag?
+
 # %% wrong="root-saves-input" fails="root-bag root-saves-output"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
@@ -3093,6 +3357,12 @@ class SquareRoot(torch.autograd.Function):
         return dy / (2 * saved.sqrt())
 
 
+# %% [markdown] mistake="root-saves-input"
+# Saves the input and takes the root a second time in `backward`.
+#
+# The derivatives are right, but for x = (1, 4, 16) your bag holds 1, 4, 16, and the root is computed twice. Print `y.grad_fn.saved_tensors`
+# for a result y, and read what the statement wants in there and what `backward` may not do.
+
 # %% wrong="root-attribute" fails="root-bag root-gradcheck root-saves-output root-second"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
@@ -3104,6 +3374,12 @@ class SquareRoot(torch.autograd.Function):
     def backward(ctx, dy):
         return dy / (2 * ctx.y.detach())
 
+
+# %% [markdown] mistake="root-attribute"
+# Keeps the output outside the bag of `save_for_backward`, as a constant without history.
+#
+# Your bag, `y.grad_fn.saved_tensors`, is empty. The first derivative is right, but the second cannot be computed: your `backward` works
+# with a number of which autograd does not know that it came from x. How did `Cube` carry its tensor over?
 
 # %% wrong="root-upstream-lost" fails="root-by-hand root-second"
 class SquareRoot(torch.autograd.Function):
@@ -3119,6 +3395,12 @@ class SquareRoot(torch.autograd.Function):
         return 1 / (2 * root)
 
 
+# %% [markdown] mistake="root-upstream-lost"
+# Returns the derivative of the root without the slope that comes from above.
+#
+# At x = 16 with the slope 10 for the output you return 0.125 instead of 1.25; with slopes of 1 nothing shows. Is `dy` used anywhere in your
+# `backward`? Compare with the chain rule, or with what `push` did in Exercise 1.
+
 # %% wrong="root-data-in-backward" fails="root-gradcheck root-second"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
@@ -3133,6 +3415,12 @@ class SquareRoot(torch.autograd.Function):
         return dy / (2 * root.data)
 
 
+# %% [markdown] mistake="root-data-in-backward"
+# Cuts the saved output off from its history inside `backward`.
+#
+# The first derivative is right and `gradcheck` passes, but asking for the second one stops with "does not require grad": in your `backward`
+# the root counts as a constant, while it changes with x. Look for the place where you take numbers without their history.
+
 # %% wrong="root-output-on-ctx" fails="root-bag root-saves-output"
 class SquareRoot(torch.autograd.Function):
     @staticmethod
@@ -3144,6 +3432,12 @@ class SquareRoot(torch.autograd.Function):
     def backward(ctx, dy):
         return dy / (2 * ctx.root)
 
+
+# %% [markdown] mistake="root-output-on-ctx"
+# Stores the output as an attribute of `ctx` instead of in the bag.
+#
+# Your derivatives are right, even the second, but `y.grad_fn.saved_tensors` is empty. A tensor kept elsewhere is not watched for changes,
+# and it holds on to memory longer. Which call of `Cube` packs the bag, and which one unpacks it?
 
 # %% right="root-reciprocal"
 class SquareRoot(torch.autograd.Function):

@@ -206,12 +206,24 @@ def mse(y, p, reduction="mean"):
     return ((p - y) ** 2).sum()
 
 
+# %% [markdown] mistake="mse-always-sum"
+# Returns the sum of the squared residuals whatever `reduction` says.
+#
+# With the residuals 0, 2 and -1 of the example you return 5 for `"sum"`, which is right, and 5 again for `"mean"`, which is the default.
+# Follow your function line by line for a call with two arguments: where does `reduction` change the result?
+
 # %% wrong="mse-broadcasts" fails="mse-shapes"
 def mse(y, p, reduction="mean"):
     if reduction not in {"mean", "sum"}:
         raise ValueError
     return getattr((p - y) ** 2, reduction)()
 
+
+# %% [markdown] mistake="mse-broadcasts"
+# Accepts predictions of another shape than the targets and lets them broadcast.
+#
+# Targets of shape (2, 1) with 0 and 2, and predictions of shape (2,) with 0 and 2: every guess is right, yet you return 2.0, because the
+# difference is a (2, 2) table of all pairs. Read again what the statement asks for different shapes.
 
 # %% wrong="mse-absolute" fails="mse-by-hand mse-doubled mse-torch"
 def mse(y, p, reduction="mean"):
@@ -220,6 +232,12 @@ def mse(y, p, reduction="mean"):
     return getattr((p - y).abs(), reduction)()
 
 
+# %% [markdown] mistake="mse-absolute"
+# Takes the sizes of the residuals instead of their squares.
+#
+# For the residuals 0, 2 and -1 of the example you return 1 as mean and 3 as sum: the residual 2 counts as 2. Compute by hand what a
+# residual of 2 adds to the formula of the MSE in the text, and compare.
+
 # %% wrong="mse-over-rows" fails="mse-torch"
 def mse(y, p, reduction="mean"):
     if y.shape != p.shape or reduction not in {"mean", "sum"}:
@@ -227,6 +245,12 @@ def mse(y, p, reduction="mean"):
     total = ((p - y) ** 2).sum()
     return total / len(y) if reduction == "mean" else total
 
+
+# %% [markdown] mistake="mse-over-rows"
+# Divides by the number of rows instead of the number of all elements.
+#
+# For vectors both numbers are the same, so the example cannot show it. Two tensors of shape (2, 3) whose residuals are all 1 must have the
+# mean 1, and you return 3. How many squares were summed there, and by what did you divide?
 
 # %% right="mse-dot"
 def mse(y, p, reduction="mean"):
@@ -364,12 +388,24 @@ def grid_search(ws, bs, x, y):
     return losses, ws[i].item(), bs[j].item()
 
 
+# %% [markdown] mistake="grid-transposed"
+# Lays out the losses with one row per bias and one column per weight.
+#
+# For 3 weights and 2 biases your table has the shape (2, 3). Read the bullet about `losses[i, j]` again: which of the two does `i` count?
+# The table of the example by hand is symmetric, so it looks right there. Give each axis another length when you try it.
+
 # %% wrong="grid-last-tie" fails="grid-by-hand grid-ties"
 def grid_search(ws, bs, x, y):
     losses = torch.stack([torch.stack([((w * x + b - y) ** 2).mean() for b in bs]) for w in ws])
     best = (losses == losses.min()).nonzero()[-1]
     return losses, ws[best[0]].item(), bs[best[1]].item()
 
+
+# %% [markdown] mistake="grid-last-tie"
+# Takes the last of several pairs with the smallest loss instead of the first.
+#
+# In the example by hand two pairs have loss 0, and you return (1.0, 0.0), the later one. The statement says which of two equal losses wins.
+# Does the way you look for the smallest value keep the first place that it meets, or replace it?
 
 # %% wrong="grid-sum" fails="grid-axes grid-values"
 def grid_search(ws, bs, x, y):
@@ -378,11 +414,23 @@ def grid_search(ws, bs, x, y):
     return losses, ws[i].item(), bs[j].item()
 
 
+# %% [markdown] mistake="grid-sum"
+# Fills the table with sums of squares instead of means.
+#
+# The smallest loss stays at its place, so `w` and `b` are right and only the table is wrong. For `w = 0`, `b = 0` and the targets 12, 14,
+# 16, 18 you get 920, while the MSE is 230. What does the M in MSE stand for?
+
 # %% wrong="grid-axis-by-axis" fails="grid-by-hand grid-values"
 def grid_search(ws, bs, x, y):
     losses = ((ws[:, None, None] * x + bs[None, :, None] - y) ** 2).mean(2)
     return losses, ws[losses.mean(1).argmin()].item(), bs[losses.mean(0).argmin()].item()
 
+
+# %% [markdown] mistake="grid-axis-by-axis"
+# Chooses the weight and the bias separately, each by its average loss over the other.
+#
+# Take `x = y = [1, 2, 3]`, `ws = [0, 1]`, `bs = [0, 4]`. The table is [[4.67, 4.67], [0, 16]]; its 0 is the perfect line, yet you return
+# (0.0, 0.0), because row 0 is better on average. Which entry of the table does the statement ask for?
 
 # %% right="grid-loops"
 def grid_search(ws, bs, x, y):
@@ -576,6 +624,12 @@ def search_by_thirds(f, lo, hi, n_rounds):
     return lo, hi
 
 
+# %% [markdown] mistake="thirds-keeps-worse"
+# Drops the third beside the better point and keeps the one beside the worse point.
+#
+# For (x - 1)² on [0, 9] the points 3 and 6 have the values 4 and 25, and you keep [3, 9], which no longer holds the minimum at 1. Draw this
+# parabola: on which side can the minimum not be when the left point is lower?
+
 # %% wrong="thirds-ends" fails="thirds-by-hand thirds-calls"
 def search_by_thirds(f, lo, hi, n_rounds):
     for _ in range(n_rounds):
@@ -587,6 +641,12 @@ def search_by_thirds(f, lo, hi, n_rounds):
     return lo, hi
 
 
+# %% [markdown] mistake="thirds-ends"
+# Compares `f` at the two ends of the interval and halves it.
+#
+# For (x - 1)² on [0, 9] you keep [0, 4.5] after one round, and the example says [0, 6]. Each round cuts away a half instead of a third. At
+# which two points does the statement ask for `f`, and are the ends among them?
+
 # %% wrong="thirds-moves-early" fails="thirds-by-hand thirds-calls"
 def search_by_thirds(f, lo, hi, n_rounds):
     for _ in range(n_rounds):
@@ -596,6 +656,12 @@ def search_by_thirds(f, lo, hi, n_rounds):
     return lo, hi
 
 
+# %% [markdown] mistake="thirds-moves-early"
+# Computes the second inner point from an interval whose left end has already moved.
+#
+# On [0, 9] the inner points must be 3 and 6, but yours are 3 and 7, so for (x - 1)² you keep [0, 7]. Print both points in the first round.
+# Which `lo` and which `hi` does the formula of each point mean?
+
 # %% wrong="thirds-tie" fails="thirds-by-hand thirds-ties-and-valleys"
 def search_by_thirds(f, lo, hi, n_rounds):
     for _ in range(n_rounds):
@@ -603,6 +669,12 @@ def search_by_thirds(f, lo, hi, n_rounds):
         lo, hi = (lo, b) if f(a) <= f(b) else (a, hi)
     return lo, hi
 
+
+# %% [markdown] mistake="thirds-tie"
+# Drops the last third, not the first, when both inner points have equal values.
+#
+# For |x| on [-3, 3] the values at -1 and 1 are equal, and you return (-3.0, 1.0). One of the two rules in the statement says "equality
+# included". Check which branch of your program an equal pair goes through.
 
 # %% right="thirds-recursive"
 def search_by_thirds(f, lo, hi, n_rounds):
@@ -766,26 +838,56 @@ def gd_step(X, y, w, lr):
     return w + lr * 2 * X.T @ (X @ w - y) / len(y)
 
 
+# %% [markdown] mistake="gd-step-uphill"
+# Steps along the gradient, uphill, instead of against it.
+#
+# In the example by hand you arrive at (-0.7, -0.4): the right length, but away from the minimum, so the loss grows at every step. The
+# gradient points where the loss rises fastest. In which direction must a descent go?
+
 # %% wrong="gd-step-no-mean" fails="gd-step-by-hand gd-step-autograd"
 def gd_step(X, y, w, lr):
     return w - lr * 2 * X.T @ (X @ w - y)
 
+
+# %% [markdown] mistake="gd-step-no-mean"
+# Uses the gradient of the sum of the squares: the division by N is lost.
+#
+# For `X` with rows [1], all targets 1, `w = [0]` and `lr = 0.25` you step to 1.0 with two rows and to 2.0 with four. Equal rows must not
+# change the step. Which factor in the formula of the gradient depends on the number of rows?
 
 # %% wrong="gd-step-no-two" fails="gd-step-by-hand gd-step-autograd"
 def gd_step(X, y, w, lr):
     return w - lr * X.T @ (X @ w - y) / len(y)
 
 
+# %% [markdown] mistake="gd-step-no-two"
+# Makes half the step: the 2 from the derivative of the square is lost.
+#
+# In the example you arrive at (0.35, 0.2), half of the step worked by hand. Take one row, `X = [[1]]`, `y = [1]`, `w = [0]`: what is the
+# slope of (w - 1)² at w = 0, and which slope did your step use?
+
 # %% wrong="gd-step-over-features" fails="gd-step-autograd"
 def gd_step(X, y, w, lr):
     return w - lr * 2 * X.T @ (X @ w - y) / X.shape[1]
 
+
+# %% [markdown] mistake="gd-step-over-features"
+# Divides by the number of features D instead of the number of samples N.
+#
+# The example has N = D = 2 and cannot show it. Two equal rows [1] with targets 1, `w = [0]` and `lr = 0.25` must lead to 0.5, and you
+# return 1.0. The loss is a mean: over what? Which axis of `X` counts that?
 
 # %% wrong="gd-step-in-place" fails="gd-step-by-hand gd-step-autograd"
 def gd_step(X, y, w, lr):
     w -= lr * 2 * X.T @ (X @ w - y) / len(y)
     return w
 
+
+# %% [markdown] mistake="gd-step-in-place"
+# Returns the right weights but changes the caller's `w` in place.
+#
+# After the call of the example, the `w` that was given holds (0.7, 0.4) instead of (0, 0). The statement says that it must stay as it was.
+# Print `w` before and after the call, and look for the line that writes into it.
 
 # %% right="gd-step-by-component"
 def gd_step(X, y, w, lr):
@@ -991,25 +1093,55 @@ def max_stable_lr(X):
     return len(X) / X.square().sum().item()
 
 
+# %% [markdown] mistake="max-lr-norm"
+# Divides by the sum of all eigenvalues (all squared entries of `X`), not by the largest one.
+#
+# With one feature the two are the same. For `X = [[1, 0], [0, 3]]` the eigenvalues of the Hessian are 1 and 9, and your bound is 0.2 = 2/10
+# instead of 2/9. It is safe, but too small. Which direction alone decides when descent diverges?
+
 # %% wrong="max-lr-of-the-sum" fails="max-lr-by-hand max-lr-two-features max-lr-diverges max-lr-at-the-bound max-lr-invariant"
 def max_stable_lr(X):
     return 1 / torch.linalg.eigvalsh(X.T @ X)[-1].item()
 
+
+# %% [markdown] mistake="max-lr-of-the-sum"
+# Uses the Hessian of the sum of the squares: the number of rows is lost.
+#
+# For the four rows [2] you return 0.0625, a quarter of 0.25, and for a single row [2] you would be right. With every row twice in `X` your
+# bound is halved. Should the bound of a mean change then? Look at the factor in front of the Hessian.
 
 # %% wrong="max-lr-no-mean" fails="max-lr-by-hand max-lr-diverges max-lr-at-the-bound max-lr-invariant"
 def max_stable_lr(X):
     return 2 / torch.linalg.eigvalsh(X.T @ X)[-1].item()
 
 
+# %% [markdown] mistake="max-lr-no-mean"
+# Leaves out the whole factor in front of the Hessian of the MSE.
+#
+# For the four rows [2] you return 0.125, half of what the example says, and for two rows you are right by accident, because there the
+# factor is 1. Write down the second derivative of the mean of the squares for one feature and N rows, and compare it with your matrix.
+
 # %% wrong="max-lr-one-over" fails="max-lr-by-hand max-lr-two-features max-lr-diverges max-lr-at-the-bound max-lr-invariant"
 def max_stable_lr(X):
     return len(X) / (2 * torch.linalg.matrix_norm(X, ord=2).item() ** 2)
 
 
+# %% [markdown] mistake="max-lr-one-over"
+# Returns 1 over the largest eigenvalue, half of the largest stable step.
+#
+# Your values are exactly half of the right ones: 0.125 instead of 0.25 for the four rows [2], and 1/9 instead of 2/9. At your step size the
+# error along the steepest direction is multiplied by 0. Which factor does it have where divergence begins?
+
 # %% wrong="max-lr-smallest" fails="max-lr-two-features max-lr-diverges"
 def max_stable_lr(X):
     return len(X) / torch.linalg.eigvalsh(X.T @ X)[0].item()
 
+
+# %% [markdown] mistake="max-lr-smallest"
+# Uses the smallest eigenvalue of the Hessian instead of the largest.
+#
+# For `X = [[1, 0], [0, 3]]`, with eigenvalues 1 and 9, you return 2.0. At that step size the second component is multiplied by 1 - 2.0 · 9
+# = -17 at every step. Which of the two directions goes wrong first when steps grow?
 
 # %% right="max-lr-singular-value"
 def max_stable_lr(X):
@@ -1203,6 +1335,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
     return w, epochs
 
 
+# %% [markdown] mistake="sgd-drops-last"
+# Leaves out the last batch when it is shorter than `batch_size`.
+#
+# With three rows and batches of 2 you take one step and return [0.5] instead of [0.75]; with a `batch_size` above N you take none at all,
+# and `w` stays 0. Count the rows in each entry of `epochs`. Is every one there?
+
 # %% wrong="sgd-same-order" fails="sgd-covers sgd-order"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
     g = torch.Generator().manual_seed(seed)
@@ -1212,6 +1350,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
         w = w - 2 * lr * X[i].T @ (X[i] @ w - y[i]) / len(i)
     return w, [batches] * n_epochs
 
+
+# %% [markdown] mistake="sgd-same-order"
+# Draws the random order once and uses it again in every epoch.
+#
+# All entries of your `epochs` hold the same batches, so the same rows always meet and come in the same sequence. Print the batches of two
+# epochs side by side. What must happen anew in each epoch, and what only once?
 
 # %% wrong="sgd-targets-not-shuffled" fails="sgd-replay"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
@@ -1225,6 +1369,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
     return w, epochs
 
 
+# %% [markdown] mistake="sgd-targets-not-shuffled"
+# Takes the rows of `X` in the shuffled order but the targets in the original order.
+#
+# With two rows, batches of 1 and the order (1, 0), row 1 of `X` is trained towards `y[0]`. The reported batches look right, but the pairs
+# are false, and the loss stays high. For one batch, print the row numbers, the rows and the targets that you use.
+
 # %% wrong="sgd-with-replacement" fails="sgd-covers sgd-replay"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
     g = torch.Generator().manual_seed(seed)
@@ -1237,6 +1387,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
     return w, epochs
 
 
+# %% [markdown] mistake="sgd-with-replacement"
+# Draws the rows of an epoch with replacement, so some come twice and others never.
+#
+# An epoch of 6 rows can come out as 2, 3, 5, 0, 1, 3: row 3 twice, row 4 never. The batch sizes are right, so only the row numbers show it.
+# Sort the numbers of one epoch and compare them with 0 to N - 1.
+
 # %% wrong="sgd-over-all-rows" fails="sgd-by-hand sgd-replay"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
     g = torch.Generator().manual_seed(seed)
@@ -1247,6 +1403,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
             w = w - 2 * lr * X[i].T @ (X[i] @ w - y[i]) / len(y)
     return w, epochs
 
+
+# %% [markdown] mistake="sgd-over-all-rows"
+# Divides the gradient of each batch by N, the number of all rows.
+#
+# Three rows with x = y = 1, batches of 2 and 1: you arrive at 0.444 instead of 0.75, because each step is too short. The statement says
+# over which rows the mean of a step is taken. How many are they in each of these two batches?
 
 # %% wrong="sgd-wrong-mean" fails="sgd-by-hand sgd-replay"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
@@ -1259,6 +1421,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
     return w, epochs
 
 
+# %% [markdown] mistake="sgd-wrong-mean"
+# Divides the gradient of the shorter last batch by the full `batch_size`.
+#
+# Three rows with x = y = 1, batches of 2 and 1: your first step leads to 0.5, which is right, and the second to 0.625 instead of 0.75. The
+# row of the short batch counts only half. How many rows does that mean have?
+
 # %% wrong="sgd-global-seed" fails="sgd-order"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
     torch.manual_seed(seed)
@@ -1269,6 +1437,12 @@ def sgd(X, y, batch_size, lr, n_epochs, seed):
             w = w - 2 * lr * X[i].T @ (X[i] @ w - y[i]) / len(i)
     return w, epochs
 
+
+# %% [markdown] mistake="sgd-global-seed"
+# Seeds and uses the global random generator instead of one of its own.
+#
+# Call `sgd` with one seed and then `torch.rand(1)`, and do both again: the two numbers are equal, because your function set the state of
+# the whole program back. The statement names the object that all draws must come from. Does each of your draws use it?
 
 # %% right="sgd-slices"
 def sgd(X, y, batch_size, lr, n_epochs, seed):
@@ -1438,6 +1612,12 @@ def ewma(x, beta, bias_correct=True):
     return torch.stack(out)
 
 
+# %% [markdown] mistake="ewma-no-correction"
+# Returns the uncorrected averages even when `bias_correct` is true.
+#
+# For `x = [4, 8]` and `beta = 0.75` you return (1, 2.75) with `bias_correct` true and false alike. A series 3, 3, 3 with `beta = 0.9`
+# begins at 0.3, although no value of it is near 0.3. Where does your function look at `bias_correct`?
+
 # %% wrong="ewma-correction-fed-back" fails="ewma-by-hand ewma-weights"
 def ewma(x, beta, bias_correct=True):
     v, out = 0.0, []
@@ -1449,6 +1629,12 @@ def ewma(x, beta, bias_correct=True):
     return torch.stack(out)
 
 
+# %% [markdown] mistake="ewma-correction-fed-back"
+# Goes on with the corrected value, so every later value is divided again.
+#
+# For `x = [4, 8]` and `beta = 0.75` the first value is 4, as it must be, but the second is 11.4, more than any value of `x`. The statement
+# says from which value the recursion goes on. Write down by hand what your `v` is at the start of round 2.
+
 # %% wrong="ewma-starts-at-first" fails="ewma-by-hand ewma-constant ewma-weights"
 def ewma(x, beta, bias_correct=True):
     v, out = x[0], []
@@ -1457,6 +1643,12 @@ def ewma(x, beta, bias_correct=True):
         out.append(v / (1 - beta**t) if bias_correct else v)
     return torch.stack(out)
 
+
+# %% [markdown] mistake="ewma-starts-at-first"
+# Starts the recursion at the first value of `x` instead of 0.
+#
+# For `x = [4, 8]` and `beta = 0.75` you get (4, 5) without correction, and 16 as first corrected value. The correction repairs a start at
+# zero; after another start it spoils what was right. Which v₀ does the definition give?
 
 # %% wrong="ewma-weights-swapped" fails="ewma-by-hand ewma-weights"
 def ewma(x, beta, bias_correct=True):
@@ -1467,6 +1659,12 @@ def ewma(x, beta, bias_correct=True):
     return torch.stack(out)
 
 
+# %% [markdown] mistake="ewma-weights-swapped"
+# Exchanges the two factors: the past gets 1 - `beta` and the new value gets `beta`.
+#
+# For `x = [4, 8]` and `beta = 0.75`, not corrected, you get (3, 6.75) instead of (1, 2.75). A constant series looks right after correction,
+# so it cannot show this. A large `beta` means a long memory: which term of your sum is the memory?
+
 # %% wrong="ewma-into-x" fails="ewma-by-hand ewma-input"
 def ewma(x, beta, bias_correct=True):
     v = 0.0
@@ -1476,6 +1674,12 @@ def ewma(x, beta, bias_correct=True):
     return x
 
 
+# %% [markdown] mistake="ewma-into-x"
+# Writes the averages into `x` itself and so destroys the caller's series.
+#
+# After the call with `x = [4, 8]` and `beta = 0.75`, the caller's `x` holds (4, 6.29). The returned numbers are right, but a second call
+# with the same series would smooth the smoothed one. Print `x` after the call. Is what you return a new tensor?
+
 # %% wrong="ewma-fixed-divisor" fails="ewma-by-hand ewma-constant ewma-weights"
 def ewma(x, beta, bias_correct=True):
     v, out = 0.0, []
@@ -1484,6 +1688,12 @@ def ewma(x, beta, bias_correct=True):
         out.append(v / (1 - beta) if bias_correct else v)
     return torch.stack(out)
 
+
+# %% [markdown] mistake="ewma-fixed-divisor"
+# Divides by 1 - `beta` at every t, so the correction does not change with t.
+#
+# For `x = [4, 8]` and `beta = 0.75` the first value is right, but the second is 11, larger than both numbers that it averages; 3, 3, 3
+# keeps growing. Add up the weights of the values seen so far, at t = 1 and at t = 2: are the two sums equal?
 
 # %% right="ewma-weighted-mean"
 def ewma(x, beta, bias_correct=True):
@@ -1707,6 +1917,12 @@ def classify_stationary(H, tol=1e-6):
     return "minimum" if d > tol else "saddle" if d < -tol else "degenerate"
 
 
+# %% [markdown] mistake="classify-determinant"
+# Decides by the sign of the determinant alone and never answers "maximum".
+#
+# With the eigenvalues -3 and -1 the determinant is 3, and you answer "minimum". With -1, -1 and 2 it is 2, and you answer "minimum" again,
+# although there is a way down. A product forgets signs. What does the table in the text ask of the eigenvalues?
+
 # %% wrong="classify-determinant-and-corner" fails="classify-not-the-entries classify-rotated"
 def classify_stationary(H, tol=1e-6):
     d, corner = torch.linalg.det(H), H[0, 0]
@@ -1717,6 +1933,12 @@ def classify_stationary(H, tol=1e-6):
     return "minimum" if corner > tol else "maximum"
 
 
+# %% [markdown] mistake="classify-determinant-and-corner"
+# Decides by the determinant and one corner entry, a rule for two dimensions only.
+#
+# The diagonal (-1, -1, 2) has a positive determinant and a negative corner, so you answer "maximum", though one axis leads up. For (-1, -1,
+# -1) you answer "saddle". Why does the sign of a product of three numbers tell less than that of two?
+
 # %% wrong="classify-diagonal" fails="classify-not-the-entries"
 def classify_stationary(H, tol=1e-6):
     d = H.diagonal()
@@ -1724,6 +1946,12 @@ def classify_stationary(H, tol=1e-6):
         return "saddle"
     return "minimum" if (d > tol).all() else "maximum" if (d < -tol).all() else "degenerate"
 
+
+# %% [markdown] mistake="classify-diagonal"
+# Reads the signs of the diagonal entries instead of the eigenvalues.
+#
+# For [[1, 2], [2, 1]] both diagonal entries are positive and you answer "minimum", yet the eigenvalues are -1 and 3. The two are sure to
+# agree only where all other entries are 0. Try your function on the first example of the statement, whose diagonal is 0, 0.
 
 # %% wrong="classify-no-tolerance" fails="classify-tolerance"
 def classify_stationary(H, tol=1e-6):
@@ -1733,6 +1961,12 @@ def classify_stationary(H, tol=1e-6):
     return "maximum" if e.max() <= 0 else "saddle"
 
 
+# %% [markdown] mistake="classify-no-tolerance"
+# Compares the eigenvalues with 0 instead of `tol`, and never answers "degenerate".
+#
+# For the eigenvalues 2 and 0 you answer "minimum", for -2 and 0 "maximum", and with `tol=0.5` the pair 0.1 and 1 is a "minimum" too. Read
+# how the statement counts an eigenvalue near zero, and which of the four names is left for such points.
+
 # %% wrong="classify-zero-first" fails="classify-not-the-entries classify-rotated"
 def classify_stationary(H, tol=1e-6):
     e = torch.linalg.eigvalsh(H)
@@ -1740,6 +1974,12 @@ def classify_stationary(H, tol=1e-6):
         return "degenerate"
     return "minimum" if e[0] > 0 else "maximum" if e[-1] < 0 else "saddle"
 
+
+# %% [markdown] mistake="classify-zero-first"
+# Answers "degenerate" as soon as one eigenvalue is zero, even at a saddle.
+#
+# For the eigenvalues 1, -1 and 0 you answer "degenerate", though there is a way up and a way down already. The statement says of a saddle
+# "whatever the others are". In which order do your tests stand, and which one answers here?
 
 # %% right="classify-counts"
 def classify_stationary(H, tol=1e-6):
@@ -1844,22 +2084,46 @@ def escape_saddle(H, tol=1e-6):
     return Q[:, -1] if e[0] < -tol else None
 
 
+# %% [markdown] mistake="escape-uphill"
+# Returns the eigenvector of the largest eigenvalue, the way up.
+#
+# For [[0, -2], [-2, 0]] you return a multiple of (1, -1), along which the loss rises on both sides. Compute v · Hv for your vector v by
+# hand: which eigenvalue do you get, and which one does the statement ask for? Mind the order in which `eigh` gives them.
+
 # %% wrong="escape-row" fails="escape-by-hand escape-steepest"
 def escape_saddle(H, tol=1e-6):
     e, Q = torch.linalg.eigh(H)
     return Q[0] if e[0] < -tol else None
 
 
+# %% [markdown] mistake="escape-row"
+# Returns a row of the matrix of eigenvectors.
+#
+# In two dimensions it can be right by accident, as in the first example. For the diagonal (-1, 3, -2) you return (0, 1, 0), and H times
+# that vector is 3 times it: the way up. Read in the second hint how the eigenvectors lie in the matrix, and test H v = λ v.
+
 # %% wrong="escape-always" fails="escape-none escape-tolerance"
 def escape_saddle(H, tol=1e-6):
     return torch.linalg.eigh(H).eigenvectors[:, 0]
 
+
+# %% [markdown] mistake="escape-always"
+# Returns a direction even when no eigenvalue is below -`tol`.
+#
+# For the identity matrix every eigenvalue is 1, so every direction leads up, and you return one of them. The statement says what the result
+# is where there is no way down. Which number must be looked at before a vector is returned?
 
 # %% wrong="escape-largest-in-size" fails="escape-by-hand escape-steepest"
 def escape_saddle(H, tol=1e-6):
     e, Q = torch.linalg.eigh(H)
     return Q[:, e.abs().argmax()] if e[0] < -tol else None
 
+
+# %% [markdown] mistake="escape-largest-in-size"
+# Chooses the eigenvalue that is largest in absolute value instead of the most negative.
+#
+# For the diagonal (5, -1) you return (1, 0), along which the loss rises, because 5 is larger in size than -1. The sign tells up from down
+# and must not get lost. Order the numbers 5 and -1 on a line: which one is lowest?
 
 # %% wrong="escape-any-negative" fails="escape-by-hand escape-steepest"
 def escape_saddle(H, tol=1e-6):
@@ -1868,11 +2132,23 @@ def escape_saddle(H, tol=1e-6):
     return Q[:, negative[-1]] if len(negative) else None
 
 
+# %% [markdown] mistake="escape-any-negative"
+# Takes a negative eigenvalue, but not the most negative one.
+#
+# For the diagonal (-4, -1) you return (0, 1), where the loss falls along -1, while -4 falls faster. For the diagonal (-1, 3, -2) you return
+# the first axis. Several eigenvalues can be below -`tol`: print them and see which one yours belongs to.
+
 # %% wrong="escape-not-unit" fails="escape-by-hand escape-steepest"
 def escape_saddle(H, tol=1e-6):
     e, Q = torch.linalg.eigh(H)
     return Q[:, 0] * e[0] if e[0] < -tol else None
 
+
+# %% [markdown] mistake="escape-not-unit"
+# Returns the right direction, but its length is not 1.
+#
+# For [[0, -2], [-2, 0]] you return (1.414, 1.414) up to sign, which has length 2, the size of the eigenvalue. The statement asks for a unit
+# vector. Print the length of what `eigh` gives you and the length of what you return.
 
 # %% right="escape-argmin"
 def escape_saddle(H, tol=1e-6):
@@ -2059,6 +2335,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     return w, max_steps
 
 
+# %% [markdown] mistake="fit-sum"
+# Descends the sum of the squares, so the step depends on the number of rows.
+#
+# One row [1] with target 8, `lr = 0.25` and `tol = 1` gives ([7.5], 4), as in the example. Put the same row in five times and your descent
+# diverges, though the mean is the same loss. What in your gradient grows with the number of rows?
+
 # %% wrong="fit-prints-to-the-end" fails="fit-by-hand fit-data-size fit-limits fit-diverges fit-quiet"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     w = X.new_zeros(X.shape[1])
@@ -2068,6 +2350,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
             print(k, w)
     return w, max_steps
 
+
+# %% [markdown] mistake="fit-prints-to-the-end"
+# Never looks at the gradient: runs to the end, prints on the way, and cannot tell divergence.
+#
+# For the example by hand you report 100,000 updates instead of 4, and with a step too long you return `nan` without an error. The statement
+# asks for two tests before each update, and for silence. Which number do both tests look at?
 
 # %% wrong="fit-loss-small" fails="fit-by-hand fit-limits"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):
@@ -2082,6 +2370,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     return w, max_steps
 
 
+# %% [markdown] mistake="fit-loss-small"
+# Stops when the loss is small instead of when the gradient is small.
+#
+# In the example you stop at w = 7 after 3 updates, where the loss is 1 but the gradient is -2. For `X = [[1], [1]]`, `y = [0, 2]` no `w`
+# has a loss below 1, so with `tol = 0.1` you run to the limit. What is near 0 at every minimum?
+
 # %% wrong="fit-nan-silently" fails="fit-data-size fit-diverges"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     w = X.new_zeros(X.shape[1])
@@ -2092,6 +2386,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
         w = w - lr * g
     return w, max_steps
 
+
+# %% [markdown] mistake="fit-nan-silently"
+# Never checks that the gradient is finite, so a diverged run returns `nan` without an error.
+#
+# For `X = [[1]]`, `y = [8]`, `lr = 2` and `max_steps=2000` you make all 2,000 updates and return [nan]. Any comparison with `nan` is false,
+# so your test against `tol` never stops such a run. What does the statement say of `inf` and `nan`?
 
 # %% wrong="fit-largest-entry" fails="fit-by-hand fit-limits"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):
@@ -2106,6 +2406,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     return w, max_steps
 
 
+# %% [markdown] mistake="fit-largest-entry"
+# Compares the largest entry of the gradient with `tol` instead of its length.
+#
+# For `X` = 2 I and `y` = (3, 4) the first gradient is (-6, -8). Its largest entry has size 8, and with `tol = 9` you stop at once, after 0
+# updates. How long is this vector? With a single weight both measures agree.
+
 # %% wrong="fit-one-more" fails="fit-by-hand fit-limits"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):
     w = X.new_zeros(X.shape[1])
@@ -2118,6 +2424,12 @@ def fit(X, y, lr, tol=1e-6, max_steps=100_000):
             return w, k + 1
     return w, max_steps
 
+
+# %% [markdown] mistake="fit-one-more"
+# Makes one more update after the gradient is already small enough.
+#
+# In the example you return ([7.75], 5): at w = 7.5 the gradient was -1, small enough, and you moved all the same. If the descent starts at
+# the minimum you report 1 update. In which order do the test and the update stand in the statement?
 
 # %% right="fit-while"
 def fit(X, y, lr, tol=1e-6, max_steps=100_000):

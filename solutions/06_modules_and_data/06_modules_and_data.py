@@ -279,6 +279,12 @@ class MyLinear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
+# %% [markdown] mistake="linear-plain-tensor"
+# Keeps weight and bias as plain tensors, so the module registers no parameter.
+#
+# The list of `named_parameters()` of your `MyLinear(3, 2)` is empty, and `torch.optim.SGD` refuses it: "optimizer got an empty parameter
+# list". Asking for a gradient is not the same as being registered. Compare the two attributes of `Stretch` in the text.
+
 # %% wrong="linear-inputs-first" fails="linear-registered linear-by-hand linear-torch"
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out, bias=True):
@@ -292,6 +298,13 @@ class MyLinear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
+# %% [markdown] mistake="linear-inputs-first"
+# Stores the weight as `(n_in, n_out)`, inputs first.
+#
+# Your `MyLinear(3, 2)` has a weight of shape (3, 2), so it cannot take over the parameters of `nn.Linear(3, 2)`, whose weight has the shape
+# (2, 3). Print the shape and compare it with the first point of the list; then ask which form of the weight the formula of `forward`
+# multiplies by.
+
 # %% wrong="linear-from-zero" fails="linear-options linear-start"
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out, bias=True):
@@ -304,6 +317,12 @@ class MyLinear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
+# %% [markdown] mistake="linear-from-zero"
+# Starts weight and bias at zero instead of drawing them at random.
+#
+# Your new layer answers 0 to every input. With two such layers in a row, all gradients of the first layer are 0 and its neurons stay equal
+# for ever. Read the statement's sentence about the first values again, and print the weights of a new `MyLinear(3, 2)`.
+
 # %% wrong="linear-from-zero-up" fails="linear-options linear-start"
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out, bias=True):
@@ -315,6 +334,12 @@ class MyLinear(nn.Module):
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
+
+# %% [markdown] mistake="linear-from-zero-up"
+# Draws the first values from 0 upwards, so none is negative.
+#
+# Of the 30,000 weights of your `MyLinear(100, 300)` not one is below 0, and their mean is near 0.05. The statement names two ends for the
+# interval. Where is its middle, and which share of the numbers should be negative?
 
 # %% wrong="linear-zero-bias" fails="linear-options linear-start"
 class MyLinear(nn.Module):
@@ -329,6 +354,12 @@ class MyLinear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
+# %% [markdown] mistake="linear-zero-bias"
+# Draws the weight at random and starts the bias at zero.
+#
+# The bias of your `MyLinear(3, 2)` is [0, 0] each time, and two new layers have the same one. Print `layer.bias` of two new layers, and
+# read which of the two parameters the statement means by "alike".
+
 # %% wrong="linear-normal" fails="linear-start"
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out, bias=True):
@@ -340,6 +371,12 @@ class MyLinear(nn.Module):
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
+
+# %% [markdown] mistake="linear-normal"
+# Draws the first values from a bell curve instead of evenly between two bounds.
+#
+# For `n_in = 4` all first values must lie between -0.5 and 0.5, but about 3 in 10 of yours lie outside. Print the smallest and the largest
+# weight of a large layer: which word in the statement says how the numbers are spread?
 
 # %% wrong="linear-no-super" fails="linear-registered linear-by-hand linear-options linear-torch linear-start linear-no-bias"
 class MyLinear(nn.Module):
@@ -353,6 +390,13 @@ class MyLinear(nn.Module):
         return out if self.bias is None else out + self.bias
 
 
+# %% [markdown] mistake="linear-no-super"
+# Assigns parameters before `nn.Module` has been set up.
+#
+# No layer comes into being: the first assignment in your `__init__` stops with "cannot assign parameters before Module.__init__() call". A
+# module needs its list of parameters before it can register one. Compare your `__init__` with that of `Stretch`, starting with its first
+# line.
+
 # %% wrong="linear-always-bias" fails="linear-options linear-no-bias"
 class MyLinear(nn.Module):
     def __init__(self, n_in, n_out, bias=True):
@@ -364,6 +408,12 @@ class MyLinear(nn.Module):
     def forward(self, x):
         return x @ self.weight.T + self.bias
 
+
+# %% [markdown] mistake="linear-always-bias"
+# Creates and trains a bias even with `bias=False`.
+#
+# Your `MyLinear(4, 2, bias=False)` has two parameters, and zeros as input do not come out as zeros. Search your class for every place that
+# looks at the argument `bias`, and ask what `forward` must do when the attribute is `None`.
 
 # %% right="linear-register"
 class MyLinear(nn.Module):
@@ -560,11 +610,23 @@ def count_nodes(net):
     return len(list(net.modules())), len(list(net.modules())) - 1, depth, sum(p.numel() for p in net.parameters())
 
 
+# %% [markdown] mistake="nodes-modules-direct"
+# Counts all modules of the tree as direct children.
+#
+# For the example by hand you say 5 direct children, where a look at the outer `Sequential` shows 2; for a lone `nn.ReLU()` you say 1
+# instead of 0. Which walk through the tree goes one step only, and does yours contain `net` itself?
+
 # %% wrong="nodes-counts-itself" fails="nodes-by-hand nodes-once nodes-deep"
 def count_nodes(net):
     depth = max((1 + count_nodes(c)[2] for c in net.children()), default=0)
     return len(list(net.children())), len(list(net.modules())), depth, sum(p.numel() for p in net.parameters())
 
+
+# %% [markdown] mistake="nodes-counts-itself"
+# Counts `net` itself among the modules below it.
+#
+# A lone `nn.ReLU()` has nothing below it, and you answer 1; for the example by hand you find 5 instead of 4. Print the names that your walk
+# visits, and look closely at the first one.
 
 # %% wrong="nodes-children-only" fails="nodes-by-hand nodes-deep"
 def count_nodes(net):
@@ -573,12 +635,24 @@ def count_nodes(net):
     return len(kids), len(kids), depth, sum(p.numel() for p in net.parameters())
 
 
+# %% [markdown] mistake="nodes-children-only"
+# Counts only the direct children as the modules below.
+#
+# Your first two numbers are always equal. In the example by hand the inner `Sequential` holds a ReLU and a Linear, and neither of them is
+# counted: you find 2 below instead of 4. Which method visits the grandchildren too?
+
 # %% wrong="nodes-parameters-twice" fails="nodes-by-hand nodes-once nodes-deep"
 def count_nodes(net):
     depth = max((1 + count_nodes(c)[2] for c in net.children()), default=0)
     total = sum(p.numel() for m in net.modules() for p in m.parameters())
     return len(list(net.children())), len(list(net.modules())) - 1, depth, total
 
+
+# %% [markdown] mistake="nodes-parameters-twice"
+# Adds up the whole subtree's parameters for every module, so most numbers count several times.
+#
+# For the example by hand you find 62 numbers instead of 26: the 10 numbers of the inner Linear are counted for that layer, for its
+# `Sequential`, and for `net`. Print `len(list(net.parameters()))`: how far down does `parameters()` look?
 
 # %% wrong="nodes-shared-twice" fails="nodes-once nodes-shared"
 def count_nodes(net):
@@ -589,12 +663,24 @@ def count_nodes(net):
     return len(kids), len(kids) + sum(b[1] for b in below), deepest, own + sum(b[3] for b in below)
 
 
+# %% [markdown] mistake="nodes-shared-twice"
+# Counts places in the tree, so a module or parameter used twice counts twice.
+#
+# `Sequential(act, act)` holds one ReLU object, and you count 2 children and 2 modules below. The numbers of a shared parameter are added at
+# each place as well. Draw this small tree, and ask which objects `is` would call the same.
+
 # %% wrong="nodes-trainable" fails="nodes-once nodes-shared"
 def count_nodes(net):
     depth = max((1 + count_nodes(c)[2] for c in net.children()), default=0)
     total = sum(p.numel() for p in net.parameters() if p.requires_grad)
     return len(list(net.children())), len(list(net.modules())) - 1, depth, total
 
+
+# %% [markdown] mistake="nodes-trainable"
+# Leaves frozen parameters out of the count.
+#
+# Freeze the weight of a `Linear(2, 1)`: it still holds 2 weights and 1 bias, but you report 1 number. A frozen parameter is not trained,
+# and yet it is there. Read the statement's point about `numbers` once more.
 
 # %% wrong="nodes-tied-twice" fails="nodes-once nodes-shared"
 def count_nodes(net):
@@ -603,11 +689,23 @@ def count_nodes(net):
     return len(list(net.children())), len(list(net.modules())) - 1, depth, total
 
 
+# %% [markdown] mistake="nodes-tied-twice"
+# Counts a parameter that two modules share once for each of them.
+#
+# Two `Linear(2, 2)` with one common weight hold 4 + 2 + 2 = 8 numbers, and you find 12. You ask each module for its own numbers and add;
+# that cannot notice that two modules hold the same object. Which call on the whole tree gives each parameter once?
+
 # %% wrong="nodes-dots" fails="nodes-by-hand nodes-once nodes-deep"
 def count_nodes(net):
     depth = max(name.count(".") for name, _ in net.named_modules())
     return len(list(net.children())), len(list(net.modules())) - 1, depth, sum(p.numel() for p in net.parameters())
 
+
+# %% [markdown] mistake="nodes-dots"
+# Takes the dots in a module's name for its depth, one step too few.
+#
+# `Sequential(Linear(3, 4))` has depth 1, but the name of the Linear is "0", without a dot, and you answer 0. Write down the names at depth
+# 0, 1 and 2, and next to each the number of its dots and the number of its steps.
 
 # %% right="nodes-walk"
 def count_nodes(net):
@@ -993,6 +1091,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
     return out
 
 
+# %% [markdown] mistake="train-no-zero-grad"
+# Lets the gradients of all batches add up in `train`.
+#
+# With the loss w², w = 1 and lr 0.1, three batches should give 0.8, 0.64, 0.512; yours give 0.8, 0.44 and about -0.01, past the minimum.
+# Compare your loop with the five steps of the text, one by one.
+
 # %% wrong="train-zero-before-step" fails="train-steps train-torch"
 def train(model, optimizer, criterion, batches):
     for xb, yb in batches:
@@ -1016,6 +1120,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
     return out
 
 
+# %% [markdown] mistake="train-zero-before-step"
+# Wipes out the new gradients in `train` before the optimizer can use them.
+#
+# Whatever the data, your parameters never move: with w = 1, w is still 1 after three batches. Go through one batch by hand, and write down
+# what is in `.grad` at the moment when the optimizer takes its step.
+
 # %% wrong="train-zero-at-the-end" fails="train-steps"
 def train(model, optimizer, criterion, batches):
     for xb, yb in batches:
@@ -1037,6 +1147,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
         out.append(sum(losses) / len(losses))
     return out
 
+
+# %% [markdown] mistake="train-zero-at-the-end"
+# Clears the gradients in `train` after each step only, so old ones spoil the first batch.
+#
+# Take the loss w², w = 1, lr 0.1, and a model that arrives with 10 in `.grad`: after one batch you have -0.2 instead of 0.8. From the
+# second batch on all is right. What does the statement say about a model's first moment in your function?
 
 # %% wrong="train-tensor-total" fails="train-floats train-history train-memory"
 def train(model, optimizer, criterion, batches):
@@ -1061,6 +1177,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
     return history
 
 
+# %% [markdown] mistake="train-tensor-total"
+# Returns the mean losses as tensors, each with the graphs of all its batches.
+#
+# Two batches of one epoch give a list like `[tensor(3.4139, grad_fn=...)]` instead of a float. The sum remembers the graph of every loss in
+# it, so the memory grows with each batch. Print the type of your sum after one batch, and read what the text says about `total += loss`.
+
 # %% wrong="train-item-too-late" fails="train-memory"
 def train(model, optimizer, criterion, batches):
     for xb, yb in batches:
@@ -1083,6 +1205,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
     return out
 
 
+# %% [markdown] mistake="train-item-too-late"
+# Adds the losses up as tensors and makes a number of the sum only at the end of the epoch.
+#
+# The types are right and the memory is not: when the fifth batch of an epoch begins, four graphs are still alive, since the running sum
+# points to all of them. At which moment does a loss stop being needed as a tensor?
+
 # %% wrong="train-collected" fails="train-memory"
 def train(model, optimizer, criterion, batches):
     for xb, yb in batches:
@@ -1104,6 +1232,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
         out.append(sum(v.item() for v in losses) / n)
     return out
 
+
+# %% [markdown] mistake="train-collected"
+# Keeps a list of loss tensors, so all graphs live until the epoch ends.
+#
+# You make numbers of the losses, but only after the last batch: at the fifth batch of an epoch the list still holds four graphs. What do
+# you need to remember about a batch once its step is done, and of which type is that?
 
 # %% wrong="train-sets-mode" fails="train-steps train-floats"
 def train(model, optimizer, criterion, batches):
@@ -1129,6 +1263,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
     return out
 
 
+# %% [markdown] mistake="train-sets-mode"
+# Switches the model to training mode.
+#
+# A model that arrives in evaluation mode leaves your function with `training` True, and if it has a Dropout, that was at work on the way.
+# The statement has a sentence on the mode, for both functions. Print `model.training` before and after a call.
+
 # %% wrong="train-batch-means" fails="train-floats train-history"
 def train(model, optimizer, criterion, batches):
     for xb, yb in batches:
@@ -1150,6 +1290,12 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
         out.append(total / len(batches))
     return out
 
+
+# %% [markdown] mistake="train-batch-means"
+# Averages the batch means, so samples of a short batch weigh too much.
+#
+# In the example by hand, batches of 3 and 1 with the losses 2 and 6, you get 4 instead of 3: the one sample of the second batch counts as
+# much as three others. How much must each batch weigh, and what do you divide by?
 
 # %% right="train-model-zero-grad"
 def train(model, optimizer, criterion, batches):
@@ -1412,6 +1558,12 @@ class CsvDataset(Dataset):
         return self.table[i, :-1].float(), self.table[i, -1].long()
 
 
+# %% [markdown] mistake="csv-whole-frame"
+# Turns the whole table into a tensor, words included.
+#
+# Building the dataset fails with "can't convert np.ndarray of type numpy.object_": the words "sun" and "fog" cannot be numbers of a tensor.
+# Decide first which columns are the inputs, and what has to happen to the words of the target column.
+
 # %% wrong="csv-frame-i" fails="csv-by-hand csv-index csv-types"
 class CsvDataset(Dataset):
     def __init__(self, source, features, target):
@@ -1426,6 +1578,12 @@ class CsvDataset(Dataset):
         row = self.frame[i]
         return torch.tensor(row[self.features], dtype=torch.float32), torch.tensor(self.classes.index(row[self.target]))
 
+
+# %% [markdown] mistake="csv-frame-i"
+# Asks the table for a column named i instead of row number i.
+#
+# `data[0]` ends in `KeyError: 0`, because square brackets behind a table look for a column of that name, and yours are called a, b and
+# kind. Print `frame.columns`. What could you prepare in `__init__`, so that an index meets something that counts rows?
 
 # %% wrong="csv-loc" fails="csv-index csv-ends"
 class CsvDataset(Dataset):
@@ -1443,6 +1601,12 @@ class CsvDataset(Dataset):
         return x, torch.tensor(self.classes.index(row[self.target]))
 
 
+# %% [markdown] mistake="csv-loc"
+# Looks rows up by their label, so -1 and places beyond the end raise `KeyError`.
+#
+# Of two samples, `data[-1]` stops with `KeyError: -1`, and a plain `for` loop breaks off with `KeyError: 2`. The rows are named 0 and 1,
+# and -1 is no name. What kind of object counts from the end by itself, and raises `IndexError` by itself?
+
 # %% wrong="csv-modulo" fails="csv-index csv-ends"
 class CsvDataset(Dataset):
     def __init__(self, source, features, target):
@@ -1458,6 +1622,12 @@ class CsvDataset(Dataset):
         k = i % len(self)
         return self.x[k], self.y[k]
 
+
+# %% [markdown] mistake="csv-modulo"
+# Bends every index into the range, so no index raises `IndexError`.
+#
+# With two samples, `data[2]` gives sample 0 again and `data[3]` sample 1, so a `for` loop over the dataset never ends. Which indices does
+# the statement allow, and what does a tensor do by itself with the others?
 
 # %% wrong="csv-adds-length" fails="csv-index csv-ends"
 class CsvDataset(Dataset):
@@ -1476,6 +1646,12 @@ class CsvDataset(Dataset):
         return self.x[i], self.y[i]
 
 
+# %% [markdown] mistake="csv-adds-length"
+# Adds the length to a negative index and then counts from the end once more.
+#
+# With two samples, `data[-3]` should be an error, but you hand out the last sample. Follow i = -3 through your `__getitem__`: what is it
+# after your correction, and what does a tensor make of that number?
+
 # %% wrong="csv-double" fails="csv-by-hand csv-types csv-loader csv-weather"
 class CsvDataset(Dataset):
     def __init__(self, source, features, target):
@@ -1490,6 +1666,12 @@ class CsvDataset(Dataset):
     def __getitem__(self, i):
         return self.x[i], self.y[i]
 
+
+# %% [markdown] mistake="csv-double"
+# Leaves the dtypes to chance: inputs are not always float32, targets are floats.
+#
+# Sample 0 of the example by hand comes out as ([2, 1], 1.): whole-number inputs and a float target, the reverse of what is asked. Print the
+# dtypes of x and y for a table of whole numbers, and ask what the criterion uses y for.
 
 # %% wrong="csv-first-seen" fails="csv-by-hand csv-index csv-ends"
 class CsvDataset(Dataset):
@@ -1507,6 +1689,12 @@ class CsvDataset(Dataset):
         return self.x[i], self.y[i]
 
 
+# %% [markdown] mistake="csv-first-seen"
+# Numbers the words in the order of their first appearance instead of sorted.
+#
+# In the example by hand "sun" stands in the first line, so your `classes` is ["sun", "fog"] and sample 0 gets the target 0 instead of 1.
+# With the lines exchanged, the numbers change. Read what the statement says about the order of `classes`.
+
 # %% wrong="csv-columns" fails="csv-by-hand csv-ends csv-loader csv-weather"
 class CsvDataset(Dataset):
     def __init__(self, source, features, target):
@@ -1521,6 +1709,12 @@ class CsvDataset(Dataset):
     def __getitem__(self, i):
         return self.x[i], self.y[i]
 
+
+# %% [markdown] mistake="csv-columns"
+# Returns the number of columns as the number of samples.
+#
+# The example by hand has two samples and three columns, and your `len(data)` is 3. A `DataLoader` would ask for a sample that does not
+# exist. Which of the table's two sizes is counted here, and is it the one with a sample in each place?
 
 # %% right="csv-lazy"
 class CsvDataset(Dataset):
@@ -1680,12 +1874,24 @@ def iterations(n, batch_size, n_epochs, drop_last=False):
     return n // batch_size * n_epochs, n // batch_size * batch_size * n_epochs
 
 
+# %% [markdown] mistake="iterations-floor"
+# Leaves out the short batch even without `drop_last`.
+#
+# `iterations(7, 4, 1)` gives (1, 4): three samples are never used, although nobody asked to drop them. Does your answer look at `drop_last`
+# at all? Work out 7 samples in batches of 4 by hand, once for each value of it.
+
 # %% wrong="iterations-always-ceil" fails="iterations-by-hand iterations-even iterations-loader iterations-large"
 def iterations(n, batch_size, n_epochs, drop_last=False):
     if batch_size < 1:
         raise ValueError
     return -(-n // batch_size) * n_epochs, n * n_epochs
 
+
+# %% [markdown] mistake="iterations-always-ceil"
+# Ignores `drop_last` and always counts the short batch.
+#
+# `iterations(7, 4, 1, drop_last=True)` gives (2, 7), the same as without it. The second batch would have only three samples. Deal 7 samples
+# by hand with the option on: which batches are left, and how many samples are in them?
 
 # %% wrong="iterations-one-more" fails="iterations-even iterations-loader iterations-large"
 def iterations(n, batch_size, n_epochs, drop_last=False):
@@ -1694,6 +1900,12 @@ def iterations(n, batch_size, n_epochs, drop_last=False):
     k = n // batch_size
     return (k * n_epochs, k * batch_size * n_epochs) if drop_last else ((k + 1) * n_epochs, n * n_epochs)
 
+
+# %% [markdown] mistake="iterations-one-more"
+# Counts one more batch even where the division leaves nothing.
+#
+# `iterations(8, 4, 1)` gives (3, 8): the third batch would be empty, and for 0 samples you count 1 batch. When is there a short batch, and
+# when is there none? Try 7, 8 and 9 samples in batches of 4.
 
 # %% wrong="iterations-epochs-joined" fails="iterations-by-hand iterations-loader iterations-even"
 def iterations(n, batch_size, n_epochs, drop_last=False):
@@ -1705,6 +1917,12 @@ def iterations(n, batch_size, n_epochs, drop_last=False):
     return -(-total // batch_size), total
 
 
+# %% [markdown] mistake="iterations-epochs-joined"
+# Deals the samples of all epochs as one long row instead of starting each epoch afresh.
+#
+# For `iterations(6, 4, 2)` you get 3 batches, as if the short batch of the first epoch were filled up from the second. Write down the
+# batches of both epochs, one below the other, and count. At which point do the epochs come in?
+
 # %% wrong="iterations-float" fails="iterations-even iterations-large"
 def iterations(n, batch_size, n_epochs, drop_last=False):
     import math
@@ -1715,12 +1933,24 @@ def iterations(n, batch_size, n_epochs, drop_last=False):
     return k * n_epochs, min(k * batch_size, n) * n_epochs
 
 
+# %% [markdown] mistake="iterations-float"
+# Divides with floats, so large counts are not exact.
+#
+# For 2**53 + 1 samples in batches of 1 you count 2**53 batches, one too few, because floats of that size skip whole numbers. Look for the
+# place where your ints become a float, and ask which division keeps them ints.
+
 # %% wrong="iterations-all-used" fails="iterations-by-hand iterations-even iterations-loader iterations-large"
 def iterations(n, batch_size, n_epochs, drop_last=False):
     if batch_size < 1:
         raise ValueError
     return (n // batch_size if drop_last else -(-n // batch_size)) * n_epochs, n * n_epochs
 
+
+# %% [markdown] mistake="iterations-all-used"
+# Counts the dropped samples as used.
+#
+# `iterations(7, 4, 1, drop_last=True)` gives (1, 7), but one batch of 4 cannot hold seven samples. The second number counts samples that
+# stand in the counted batches. How many fit in there when the last ones are left out?
 
 # %% wrong="iterations-zero-allowed" fails="iterations-even iterations-errors"
 def iterations(n, batch_size, n_epochs, drop_last=False):
@@ -1729,6 +1959,12 @@ def iterations(n, batch_size, n_epochs, drop_last=False):
     k = n // batch_size if drop_last else -(-n // batch_size)
     return k * n_epochs, min(k * batch_size, n) * n_epochs
 
+
+# %% [markdown] mistake="iterations-zero-allowed"
+# Lets a `batch_size` of 0 pass its test.
+#
+# `iterations(6, 0, 1)` ends in a `ZeroDivisionError` of Python's own instead of the `ValueError` that is asked for. Try your condition on
+# -1, 0 and 1 by hand: which of them are below 1?
 
 # %% right="iterations-ceil"
 def iterations(n, batch_size, n_epochs, drop_last=False):
@@ -2016,6 +2252,12 @@ def scale_parts(train, val, test):
     return tuple((part - mean) / std for part in (train, val, test))
 
 
+# %% [markdown] mistake="scaler-leak"
+# Measures mean and deviation in `scale_parts` on all three parts together.
+#
+# Take train 1, 3, val 5 and test 7, 9: your training part becomes -1.41, -0.71, so its mean is no longer 0. Change a test value and look at
+# the scaled training part: may it change? The exercise has a word for this in its title.
+
 # %% wrong="scaler-each-by-itself" fails="scaler-parts scaler-random"
 def fit_scaler(train):
     std = train.std(dim=0, correction=0)
@@ -2030,6 +2272,12 @@ def scale_parts(train, val, test):
     return tuple(out)
 
 
+# %% [markdown] mistake="scaler-each-by-itself"
+# Scales each part with its own mean and deviation.
+#
+# A validation part with the one row 5 becomes 0 in your answer, and so would 100; and test values 7, 9 come out as -1, 1, the same as
+# training values 1, 3. The parts can no longer be compared. Whose numbers does the statement name for all three?
+
 # %% wrong="scaler-ddof" fails="scaler-by-hand scaler-parts scaler-random"
 def fit_scaler(train):
     std = train.std(dim=0)
@@ -2041,6 +2289,12 @@ def scale_parts(train, val, test):
     return tuple((part - mean) / std for part in (train, val, test))
 
 
+# %% [markdown] mistake="scaler-ddof"
+# Divides by N - 1 in the standard deviation instead of N.
+#
+# For the training column 1, 3 you find the deviation 1.414 instead of 1. The statement says which of the two is meant and works this very
+# example. Look up in the documentation of your function which one it takes when nothing is said.
+
 # %% wrong="scaler-zero-std" fails="scaler-by-hand scaler-edges"
 def fit_scaler(train):
     return train.mean(dim=0), train.std(dim=0, correction=0)
@@ -2050,6 +2304,12 @@ def scale_parts(train, val, test):
     mean, std = fit_scaler(train)
     return tuple((part - mean) / std for part in (train, val, test))
 
+
+# %% [markdown] mistake="scaler-zero-std"
+# Leaves a constant column's deviation as it is, 0 or nearly 0.
+#
+# A training column 5, 5 gets `std` 0, and scaling then gives `nan` for the value 5 and `inf` for 6. The statement has a rule for such a
+# column. How can you tell it from all the others?
 
 # %% wrong="scaler-asks-for-zero" fails="scaler-by-hand scaler-edges"
 def fit_scaler(train):
@@ -2061,6 +2321,12 @@ def scale_parts(train, val, test):
     mean, std = fit_scaler(train)
     return tuple((part - mean) / std for part in (train, val, test))
 
+
+# %% [markdown] mistake="scaler-asks-for-zero"
+# Finds constant columns by asking whether the standard deviation is 0.
+#
+# A single column of eight values 0.1 has a deviation of about 7e-9 in float32, not 0, so you keep it and later divide by it. Rounding makes
+# the deviation a bad witness. What else about the values of a constant column can you test?
 
 # %% wrong="scaler-own-formula-zero" fails="scaler-by-hand scaler-edges"
 def fit_scaler(train):
@@ -2074,6 +2340,12 @@ def scale_parts(train, val, test):
     return tuple((part - mean) / std for part in (train, val, test))
 
 
+# %% [markdown] mistake="scaler-own-formula-zero"
+# Computes the deviation by its own formula and asks whether that is 0, which rounding prevents.
+#
+# Nine rows of (0.1, 0.1) have a rounded mean that misses 0.1 by about 7e-9, so your deviation is 7e-9 in both columns and your question is
+# answered with no. Which question about such a column needs no mean, and so no rounding?
+
 # %% wrong="scaler-small-is-zero" fails="scaler-by-hand scaler-edges"
 def fit_scaler(train):
     std = train.std(dim=0, correction=0)
@@ -2085,6 +2357,12 @@ def scale_parts(train, val, test):
     return tuple((part - mean) / std for part in (train, val, test))
 
 
+# %% [markdown] mistake="scaler-small-is-zero"
+# Treats every deviation below a small bound as that of a constant column.
+#
+# A column 0, 8e-6 varies, with the deviation 4e-6, but you give it 1; and ten values 273.15, all equal, get 3e-5 from rounding and pass
+# above your bound. No bound separates the two cases. Which property of a constant column is sharp?
+
 # %% wrong="scaler-all-columns" fails="scaler-by-hand scaler-random"
 def fit_scaler(train):
     std = train.std(correction=0).expand(train.shape[1]).clone()
@@ -2095,6 +2373,12 @@ def scale_parts(train, val, test):
     mean, std = fit_scaler(train)
     return tuple((part - mean) / std for part in (train, val, test))
 
+
+# %% [markdown] mistake="scaler-all-columns"
+# Takes one mean and one deviation for the whole table instead of for each column.
+#
+# For rows (1, 10) and (3, 30) you give both columns the mean 11 and the deviation 11.47, although the first column never comes near 11.
+# Print the mean of each column by hand, and ask which axis has to disappear.
 
 # %% wrong="scaler-in-place" fails="scaler-parts scaler-random"
 def fit_scaler(train):
@@ -2109,6 +2393,12 @@ def scale_parts(train, val, test):
         part /= std
     return train, val, test
 
+
+# %% [markdown] mistake="scaler-in-place"
+# Changes the given tensors while scaling.
+#
+# After a call with the training values 1, 3 the caller's own tensor holds -1, 1; a second call would scale what is scaled already. Print
+# the inputs after a call, and look for the operations that write into a tensor instead of making a new one.
 
 # %% right="scaler-loop"
 def fit_scaler(train):
@@ -2230,6 +2520,12 @@ def normalised(train, images):
     return max_scaled(train, images)
 
 
+# %% [markdown] mistake="note-as-noted"
+# Divides by the maximum in `normalised` too, as the note claims.
+#
+# For the values 0, 4, 4, 8 your `normalised` gives 0, 0.5, 0.5, 1, the same as `max_scaled`, and never a negative number. The note is what
+# this exercise corrects. What does `Normalize` do with a value below the mean?
+
 # %% wrong="note-own-numbers" fails="note-channels note-torch"
 def max_scaled(train, images):
     return images / images.amax(dim=(0, 2, 3), keepdim=True)
@@ -2240,6 +2536,12 @@ def normalised(train, images):
     return (images - m) / s
 
 
+# %% [markdown] mistake="note-own-numbers"
+# Measures maximum, mean and deviation on `images` instead of on `train`.
+#
+# With training values 0, 4, 4, 8, a picture that is 2 everywhere becomes 1 by your `max_scaled` and `nan` by your `normalised`. The same
+# would come out for any other training pictures. Which of your two arguments is never looked at?
+
 # %% wrong="note-all-channels" fails="note-channels note-torch"
 def max_scaled(train, images):
     return images / train.max()
@@ -2248,6 +2550,12 @@ def max_scaled(train, images):
 def normalised(train, images):
     return (images - train.mean()) / train.std(correction=0)
 
+
+# %% [markdown] mistake="note-all-channels"
+# Uses one number for all channels instead of one for each.
+#
+# Take a channel with the values 0, 2 and another with 0, 200: your `max_scaled` turns the first into 0, 0.01, so a dark colour nearly
+# vanishes. How many maxima does a picture of three channels need, and which axes have to disappear to get them?
 
 # %% wrong="note-sample-std" fails="note-by-hand note-channels note-torch"
 def max_scaled(train, images):
@@ -2259,6 +2567,12 @@ def normalised(train, images):
     return (images - m) / s
 
 
+# %% [markdown] mistake="note-sample-std"
+# Divides by the count less one in the standard deviation.
+#
+# In the example by hand the value 8 becomes 1.2247 by your `normalised` and not 1.414. Your deviation is too large: 3.27 where the
+# statement's is the root of 8. Read what your function divides by when nothing is said.
+
 # %% wrong="note-picture-std" fails="note-channels note-torch"
 def max_scaled(train, images):
     return images / train.amax(dim=(0, 2, 3), keepdim=True)
@@ -2268,6 +2582,12 @@ def normalised(train, images):
     spread = train.std(dim=(2, 3), correction=0, keepdim=True).mean(dim=0, keepdim=True)
     return (images - train.mean(dim=(0, 2, 3), keepdim=True)) / spread
 
+
+# %% [markdown] mistake="note-picture-std"
+# Averages the pictures' own deviations instead of taking one over all pictures.
+#
+# Two training pictures with the pixels 1, 3 and 5, 7 each have the deviation 1, but all four values together have 2.24, since the pictures
+# differ in brightness; you divide by 1. Over which values does the statement take the deviation of a channel?
 
 # %% wrong="note-min-max" fails="note-channels note-torch"
 def max_scaled(train, images):
@@ -2279,6 +2599,12 @@ def normalised(train, images):
     m, s = train.mean(dim=(0, 2, 3), keepdim=True), train.std(dim=(0, 2, 3), correction=0, keepdim=True)
     return (images - m) / s
 
+
+# %% [markdown] mistake="note-min-max"
+# Subtracts the smallest training value in `max_scaled`.
+#
+# With training values 2 and 8, your `max_scaled` turns 2 into 0, and a quarter of the maximum is wanted. In the example by hand the
+# smallest value is 0, so nothing shows there. Which numbers of `train` does the statement mention for `max_scaled`?
 
 # %% right="note-transform"
 def _by_channel(train):
@@ -2571,6 +2897,12 @@ def predictions(model, loader):
     return all_logits(model, loader).argmax(dim=1)
 
 
+# %% [markdown] mistake="evaluate-train-mode"
+# Never puts the model into evaluation mode in `validation_loss`.
+#
+# With a `Dropout(0.5)` in the model, two calls on the same four samples gave us 2.25 and 3.0, and in evaluation mode it is 1.75 each time.
+# Switching graphs off does not switch Dropout off. Print `model.training` inside your loop.
+
 # %% wrong="evaluate-graph" fails="evaluate-no-graph evaluate-logits"
 def validation_loss(model, loader, criterion):
     model.eval()
@@ -2592,6 +2924,12 @@ def predictions(model, loader):
     with torch.no_grad():
         return torch.cat([model(xb).argmax(dim=1) for xb, _ in loader])
 
+
+# %% [markdown] mistake="evaluate-graph"
+# Lets `all_logits` record a graph for every batch.
+#
+# Inside your `all_logits` each batch's output still has `requires_grad` True, so all graphs live together until the last batch is done;
+# cutting the result loose afterwards comes too late. Compare with your other two functions: what surrounds the call of the model there?
 
 # %% wrong="evaluate-axis" fails="evaluate-predictions evaluate-logits"
 def validation_loss(model, loader, criterion):
@@ -2616,6 +2954,12 @@ def predictions(model, loader):
         return torch.cat([model(xb).argmax(dim=0) for xb, _ in loader])
 
 
+# %% [markdown] mistake="evaluate-axis"
+# Takes the largest logit of each column instead of each row in `predictions`.
+#
+# For the logits [[1, 5, 2], [4, 0, 3]] you give three numbers, [1, 0, 1], for two samples. They say which sample is best for each class.
+# What are the two axes of `(B, K)`, and which of them must be gone in the result?
+
 # %% wrong="evaluate-switch-off" fails="evaluate-no-graph evaluate-outside"
 def validation_loss(model, loader, criterion):
     model.eval()
@@ -2633,6 +2977,12 @@ def all_logits(model, loader):
 def predictions(model, loader):
     return all_logits(model, loader).argmax(dim=1)
 
+
+# %% [markdown] mistake="evaluate-switch-off"
+# Switches gradients off for the whole program and never on again.
+#
+# After one call `torch.is_grad_enabled()` is False, and the next training stops at `loss.backward()` with "element 0 of tensors does not
+# require grad". The statement wants PyTorch's settings as before. Look for a way whose effect ends together with your loop.
 
 # %% wrong="evaluate-freezes" fails="evaluate-no-graph evaluate-outside"
 def validation_loss(model, loader, criterion):
@@ -2655,6 +3005,12 @@ def predictions(model, loader):
     return all_logits(model, loader).argmax(dim=1)
 
 
+# %% [markdown] mistake="evaluate-freezes"
+# Freezes the model's parameters to avoid a graph.
+#
+# After `all_logits` every parameter of the model has `requires_grad` False, so the model can no longer be trained: the next `backward()`
+# fails. That changes the model, which the statement forbids. How do you keep PyTorch from recording without touching a parameter?
+
 # %% wrong="evaluate-flag-only" fails="evaluate-mode evaluate-loss evaluate-logits"
 def validation_loss(model, loader, criterion):
     model.training = False
@@ -2676,6 +3032,12 @@ def predictions(model, loader):
     return all_logits(model, loader).argmax(dim=1)
 
 
+# %% [markdown] mistake="evaluate-flag-only"
+# Sets evaluation mode on the model itself only, not on the modules inside it.
+#
+# Afterwards the flags of a `Sequential` with a Dropout and a Flatten are [False, True, True]: the outer module is switched, and Dropout
+# goes on dropping. Print `[m.training for m in model.modules()]`. What in the chapter reaches every module of the tree?
+
 # %% wrong="evaluate-batch-means" fails="evaluate-mode evaluate-loss"
 def validation_loss(model, loader, criterion):
     model.eval()
@@ -2693,6 +3055,12 @@ def all_logits(model, loader):
 def predictions(model, loader):
     return all_logits(model, loader).argmax(dim=1)
 
+
+# %% [markdown] mistake="evaluate-batch-means"
+# Averages the mean losses of the batches in `validation_loss`, whatever their sizes.
+#
+# A batch of 3 with the loss 2 and a batch of 1 with the loss 6 give 4 in your answer, but the mean of the four samples is 3. The last batch
+# of a loader is often short. How much should each batch count?
 
 # %% right="evaluate-inference"
 @torch.no_grad()
@@ -2841,6 +3209,12 @@ def accuracy(model, loader):
     return sum(shares) / len(shares)
 
 
+# %% [markdown] mistake="accuracy-batch-means"
+# Averages the accuracies of the batches instead of counting samples.
+#
+# In the example by hand, 3 of 3 right and then 0 of 1, you return 0.5 instead of 0.75. Cut the same four samples into other batches, and
+# your result changes, which it must not. What can be added up over batches without harm?
+
 # %% wrong="accuracy-no-eval" fails="accuracy-modes accuracy-dropout"
 def accuracy(model, loader):
     hits = n = 0
@@ -2850,6 +3224,12 @@ def accuracy(model, loader):
             n += len(yb)
     return hits / n
 
+
+# %% [markdown] mistake="accuracy-no-eval"
+# Evaluates the model in whatever mode it arrives.
+#
+# If the model comes in training mode, Dropout disturbs its answers, and a BatchNorm layer even takes your test data into its running
+# statistics. Print `model.training` inside your loop for a model fresh from training. Graphs and modes are two different switches.
 
 # %% wrong="accuracy-not-restored" fails="accuracy-modes"
 def accuracy(model, loader):
@@ -2861,6 +3241,12 @@ def accuracy(model, loader):
             n += len(yb)
     return hits / n
 
+
+# %% [markdown] mistake="accuracy-not-restored"
+# Leaves the model in evaluation mode whatever mode it had before.
+#
+# A model that comes in training mode goes back with `training` False, and the rest of its training would run without Dropout. Call your
+# function on `nn.Sequential(nn.Dropout(0.5))` and print the mode before and after. What would you have to know at the end?
 
 # %% wrong="accuracy-flag-only" fails="accuracy-modes accuracy-dropout"
 def accuracy(model, loader):
@@ -2874,6 +3260,12 @@ def accuracy(model, loader):
     return hits / n
 
 
+# %% [markdown] mistake="accuracy-flag-only"
+# Sets the mode of the outer module only; the layers inside keep computing in training mode.
+#
+# In a `Sequential` with a Dropout, your function switches the `Sequential`, and the Dropout inside still drops numbers. Print `[m.training
+# for m in model.modules()]` inside your loop. How do the methods of a module that set a mode differ from setting the attribute?
+
 # %% wrong="accuracy-always-train" fails="accuracy-modes"
 def accuracy(model, loader):
     model.eval()
@@ -2885,6 +3277,12 @@ def accuracy(model, loader):
     model.train()
     return hits / n
 
+
+# %% [markdown] mistake="accuracy-always-train"
+# Always leaves the model in training mode, even one that came in evaluation mode.
+#
+# A finished model, handed over in evaluation mode, comes back with Dropout switched on, and its next answers are disturbed. Try both modes
+# and print `model.training` before and after. What decides which mode is the right one at the end?
 
 # %% wrong="accuracy-axis" fails="accuracy-by-hand accuracy-batches"
 def accuracy(model, loader):
@@ -2899,6 +3297,12 @@ def accuracy(model, loader):
     return hits / n
 
 
+# %% [markdown] mistake="accuracy-axis"
+# Takes the largest logit along the samples instead of along the classes.
+#
+# For the logits [[9, 0, 0], [5, 1, 0], [6, 0, 2]] every row is largest at place 0, so with three labels 0 the accuracy is 1; you get 1/3.
+# Print the shape of your predictions for a batch of 2 samples and 3 classes.
+
 # %% wrong="accuracy-with-graph" fails="accuracy-modes"
 def accuracy(model, loader):
     mode = model.training
@@ -2910,6 +3314,12 @@ def accuracy(model, loader):
     model.train(mode)
     return hits / n
 
+
+# %% [markdown] mistake="accuracy-with-graph"
+# Records a graph while the model computes.
+#
+# The number is right, but for each batch PyTorch keeps all that a way back would need, and nobody will go back. Print
+# `torch.is_grad_enabled()` inside your loop. Evaluation mode does not change it: that is a second switch.
 
 # %% right="accuracy-cat"
 def accuracy(model, loader):
@@ -3005,11 +3415,23 @@ def choose(val, test):
     return i, j, test.max().item()
 
 
+# %% [markdown] mistake="choose-on-test"
+# Chooses run and epoch by the test accuracies.
+#
+# For the example by hand you give (0, 2, 0.875), the number that may not be reported. It is the largest of many on the test part, and so it
+# promises too much, like the red histogram. Which tensor may decide about run and epoch?
+
 # %% wrong="choose-best-reported" fails="choose-by-hand choose-runs choose-random"
 def choose(val, test):
     i, j = divmod(val.argmax().item(), val.shape[1])
     return i, j, test.max().item()
 
+
+# %% [markdown] mistake="choose-best-reported"
+# Reports the largest test accuracy instead of the one at the chosen place.
+#
+# For the example by hand you give (0, 1, 0.875). Run and epoch are right, but 0.875 was reached in epoch 2, not in epoch 1. Look up in
+# `test` what belongs to the place that you name.
 
 # %% wrong="choose-last-epoch" fails="choose-by-hand choose-random"
 def choose(val, test):
@@ -3017,11 +3439,23 @@ def choose(val, test):
     return i, val.shape[1] - 1, test[i, -1].item()
 
 
+# %% [markdown] mistake="choose-last-epoch"
+# Looks at the last epoch of each run only.
+#
+# In the example by hand you give (0, 2, 0.875), although `val` is 0.5 in that epoch and was 0.75 in the one before. Over which entries of
+# `val` does the statement take the largest number?
+
 # %% wrong="choose-validation-reported" fails="choose-by-hand choose-runs choose-random"
 def choose(val, test):
     i, j = divmod(val.argmax().item(), val.shape[1])
     return i, j, val.max().item()
 
+
+# %% [markdown] mistake="choose-validation-reported"
+# Reports the validation accuracy that was used for the choice.
+#
+# For the example by hand you give (0, 1, 0.75). The place is right, but 0.75 is the number by which you chose, and choosing spoils it. In
+# which of the two tensors must the reported number be looked up?
 
 # %% wrong="choose-divides-by-runs" fails="choose-by-hand choose-runs choose-random"
 def choose(val, test):
@@ -3029,11 +3463,23 @@ def choose(val, test):
     return i, j, test[i, j].item()
 
 
+# %% [markdown] mistake="choose-divides-by-runs"
+# Splits the place of the largest number by the count of runs instead of epochs.
+#
+# With 1 run of 3 epochs and the best number at place 1 you look for run 1, epoch 0, and there is no run 1: an `IndexError`. Number the
+# entries of a matrix of 2 runs and 3 epochs by hand, row by row. After how many does a new run begin?
+
 # %% wrong="choose-last-tie" fails="choose-runs choose-random"
 def choose(val, test):
     i, j = (val == val.max()).nonzero()[-1].tolist()
     return i, j, test[i, j].item()
 
+
+# %% [markdown] mistake="choose-last-tie"
+# Takes the last of several equal largest numbers instead of the first.
+#
+# For `val = [[0.6, 0.8], [0.8, 0.7]]` the 0.8 stands in two places, and you choose run 1, epoch 0. Read which of equal ones the statement
+# prefers, and ask in which order your answer lists the places.
 
 # %% right="choose-nonzero"
 def choose(val, test):

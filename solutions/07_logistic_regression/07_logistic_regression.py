@@ -270,6 +270,12 @@ def logit(p):
     return torch.log(p / (1 - p))
 
 
+# %% [markdown] mistake="sigmoid-ratio"
+# Lets `exp` overflow for large positive `z` in `sigmoid_stable`: value and slope are `nan`.
+#
+# At `z = -1000` your value and slope are right, at `z = 100` both are `nan`, because in float32 the exponential of 100 is infinite, and
+# infinity over infinity is `nan`. The text compares the two forms at both ends. For which sign of z does each of them hold?
+
 # %% wrong="sigmoid-naive" fails="sigmoid-slope sigmoid-slopes"
 def sigmoid_stable(z):
     return 1 / (1 + torch.exp(-z))
@@ -278,6 +284,12 @@ def sigmoid_stable(z):
 def logit(p):
     return torch.log(p / (1 - p))
 
+
+# %% [markdown] mistake="sigmoid-naive"
+# Gives right values in `sigmoid_stable`, but the slope is `nan` for large negative `z`.
+#
+# At `z = -1000` the exponential in your fraction is infinite. The value still comes out as 0, but the slope is 0 times infinity, which is
+# `nan`, and after one step every weight is `nan`. Which numbers may `exp` see so that this never happens?
 
 # %% wrong="sigmoid-where-trap" fails="sigmoid-slope sigmoid-slopes"
 def sigmoid_stable(z):
@@ -288,6 +300,12 @@ def logit(p):
     return torch.log(p / (1 - p))
 
 
+# %% [markdown] mistake="sigmoid-where-trap"
+# Joins two fractions in `sigmoid_stable`, and the one not chosen still makes the slope `nan`.
+#
+# All your values are right, yet the slope is `nan` at -1000 and at 1000. Both fractions are computed for every element, and in the backward
+# pass the slope of the unused one is multiplied by 0. What is 0 times infinity? Think what each part sees when its side is not chosen.
+
 # %% wrong="sigmoid-tanh" fails="sigmoid-large"
 def sigmoid_stable(z):
     return (1 + torch.tanh(z / 2)) / 2
@@ -296,6 +314,12 @@ def sigmoid_stable(z):
 def logit(p):
     return torch.log(p / (1 - p))
 
+
+# %% [markdown] mistake="sigmoid-tanh"
+# Lets two numbers near 1 cancel in `sigmoid_stable`, so small values come out as 0.
+#
+# At `z = -20` the value must be 2.06e-9 and you return 0; so its logarithm is minus infinity. In float32 the numbers next to 1 are about
+# 1e-7 apart, and nothing smaller survives beside it. At which step does your formula put a tiny number beside 1?
 
 # %% wrong="sigmoid-cut-off" fails="sigmoid-large"
 def sigmoid_stable(z):
@@ -306,6 +330,12 @@ def logit(p):
     return torch.log(p / (1 - p))
 
 
+# %% [markdown] mistake="sigmoid-cut-off"
+# Cuts `z` off at a fixed bound in `sigmoid_stable`, so values are wrong and slopes 0 beyond it.
+#
+# At `z = -80` the value must be 1.8e-35, and you return 1.9e-22, the same as at -1000. A cut-off hides the overflow and changes the
+# function. Is there a form in which large numbers do no harm, so that nothing must be cut?
+
 # %% wrong="sigmoid-odds-only" fails="sigmoid-by-hand sigmoid-family"
 def sigmoid_stable(z):
     return torch.exp(-torch.logaddexp(torch.zeros_like(z), -z))
@@ -314,6 +344,12 @@ def sigmoid_stable(z):
 def logit(p):
     return p / (1 - p)
 
+
+# %% [markdown] mistake="sigmoid-odds-only"
+# Returns the odds from `logit` instead of their logarithm.
+#
+# `logit(0.75)` gives 3 and `logit(0.5)` gives 1, and nothing is ever negative. The text names two things one after the other, the odds and
+# the logit. Try `logit(sigmoid_stable(z))` for z = -1, 0, 1: what must come back?
 
 # %% wrong="sigmoid-logit-clamped" fails="sigmoid-by-hand sigmoid-family"
 def sigmoid_stable(z):
@@ -324,6 +360,12 @@ def logit(p):
     inside = p.clamp(1e-7, 1 - 1e-7)
     return torch.log(inside / (1 - inside))
 
+
+# %% [markdown] mistake="sigmoid-logit-clamped"
+# Moves `p` away from 0 and 1 in `logit`, so the infinite ends become finite.
+#
+# `logit(0)` gives -16.1 and `logit(1)` gives 15.9, numbers that come from your limits and not from `p`. The statement says what the two
+# ends must be. What would the formula give there if `p` were left as it is?
 
 # %% right="sigmoid-softmax"
 def sigmoid_stable(z):
@@ -576,6 +618,12 @@ def bce_with_logits(z, y, reduction="mean"):
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
+# %% [markdown] mistake="bce-log-of-p"
+# Takes the logarithm of a rounded probability: `inf` or `nan` for large logits.
+#
+# In float32 the sigmoid of 20 is exactly 1. So for `z = 20`, `y = 0` you take the logarithm of 0 and return `inf`, where the loss must be
+# 20; its slope is useless too. Can the loss be written with `z` and `y` alone, so that no probability is formed?
+
 # %% wrong="bce-clamped-log" fails="bce-large bce-slope"
 def bce_with_logits(z, y, reduction="mean"):
     if z.shape != y.shape or reduction not in {"none", "mean", "sum"}:
@@ -584,6 +632,12 @@ def bce_with_logits(z, y, reduction="mean"):
     losses = -(y * p.log() + (1 - y) * (1 - p).log())
     return losses if reduction == "none" else getattr(losses, reduction)()
 
+
+# %% [markdown] mistake="bce-clamped-log"
+# Cuts the probability off before the logarithm, so large losses stop near 16 and their slope is 0.
+#
+# For `z = 20` and for `z = 1000` with `y = 0` you return the same 15.9, where the losses must be 20 and 1000, and the slope is 0 instead of
+# 1. The worst mistakes no longer teach anything. Look for a form that needs no limit.
 
 # %% wrong="bce-epsilon" fails="bce-large bce-slope"
 def bce_with_logits(z, y, reduction="mean"):
@@ -594,11 +648,23 @@ def bce_with_logits(z, y, reduction="mean"):
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
+# %% [markdown] mistake="bce-epsilon"
+# Adds a small number inside the logarithm, so large losses stop near 27.6.
+#
+# For `z = 100` and for `z = 1000` with `y = 0` you return 27.6, which is minus the logarithm of the number that you added; the slope there
+# is about 0 instead of 1. The logarithm of 0 is hidden, not avoided. Which form of the loss never meets it?
+
 # %% wrong="bce-no-errors" fails="bce-by-hand bce-errors"
 def bce_with_logits(z, y, reduction="mean"):
     losses = torch.logaddexp(torch.zeros_like(z), z) - z * y
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
+
+# %% [markdown] mistake="bce-no-errors"
+# Raises no `ValueError`, neither for two different shapes nor for an unknown `reduction`.
+#
+# With `reduction="maximum"` you return a number without a word, and with `z` of shape (2,) and `y` of shape (2, 1) you average four losses
+# instead of two. Read the first bullet of the statement again: what must be looked at before anything is computed?
 
 # %% wrong="bce-textbook-slope" fails="bce-slope"
 def bce_with_logits(z, y, reduction="mean"):
@@ -608,6 +674,12 @@ def bce_with_logits(z, y, reduction="mean"):
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
+# %% [markdown] mistake="bce-textbook-slope"
+# Gives right values, but the slope at `z = 0` is -`y` instead of 1/2 - `y`.
+#
+# At `z = 0` your slopes are 0 for `y = 0` and -1 for `y = 1`; they must be 0.5 and -0.5. A model that begins with zero weights has only
+# such logits. The text says which functions have which slope at a corner: do you use one of them?
+
 # %% wrong="bce-reduction-ignored" fails="bce-by-hand bce-torch"
 def bce_with_logits(z, y, reduction="mean"):
     if z.shape != y.shape or reduction not in {"none", "mean", "sum"}:
@@ -615,6 +687,12 @@ def bce_with_logits(z, y, reduction="mean"):
     losses = torch.logaddexp(torch.zeros_like(z), z) - z * y
     return losses if reduction == "none" else losses.mean()
 
+
+# %% [markdown] mistake="bce-reduction-ignored"
+# Returns the mean for `"sum"` as well.
+#
+# For `z = (0, 0)` and `y = (0, 1)` both losses are 0.693; the sum must be 1.386, and you return 0.693. Follow a call with `"sum"` through
+# your function: which of the three words does it tell from the others?
 
 # %% wrong="bce-broadcasts" fails="bce-by-hand bce-errors"
 def bce_with_logits(z, y, reduction="mean"):
@@ -629,6 +707,12 @@ def bce_with_logits(z, y, reduction="mean"):
     raise ValueError(reduction)
 
 
+# %% [markdown] mistake="bce-broadcasts"
+# Accepts logits and targets of different shapes and lets them broadcast.
+#
+# With `z` of shape (2,) and `y` of shape (2, 1) you make a (2, 2) table and average four losses, most of them of false pairs. An unknown
+# `reduction` is refused already; the statement names a second reason for `ValueError`.
+
 # %% wrong="bce-hard-targets" fails="bce-by-hand bce-torch"
 def bce_with_logits(z, y, reduction="mean"):
     if z.shape != y.shape or reduction not in {"none", "mean", "sum"}:
@@ -636,6 +720,12 @@ def bce_with_logits(z, y, reduction="mean"):
     losses = torch.logaddexp(torch.zeros_like(z), torch.where(y > 0.5, -z, z))
     return losses if reduction == "none" else getattr(losses, reduction)()
 
+
+# %% [markdown] mistake="bce-hard-targets"
+# Rounds each target to 0 or 1, so targets in between are lost.
+#
+# For `z = 2` and `y = 0.6` you return 0.127, the loss of `y = 1`, and the right loss is 0.927. The statement allows any number from 0 to 1:
+# 0.6 mixes the loss of a yes and the loss of a no. In which shares?
 
 # %% right="bce-maximum"
 def bce_with_logits(z, y, reduction="mean"):
@@ -858,6 +948,12 @@ def threshold_for_recall(p, y, r):
     return max(good, default=pos.min().item())
 
 
+# %% [markdown] mistake="threshold-strict-recall"
+# Demands a recall above `r`, where "at least `r`" is enough.
+#
+# In the example with `r = 2/3` the threshold 0.6 finds two of three positives, exactly the share wanted, and you go on down to 0.3. The
+# statement says how equality counts. Look at the comparison of the recall with `r`.
+
 # %% wrong="threshold-strictly-above" fails="threshold-by-hand threshold-ties threshold-loop threshold-exact"
 def threshold_for_recall(p, y, r):
     pos = p[y == 1]
@@ -866,6 +962,12 @@ def threshold_for_recall(p, y, r):
     return max(t for t in [0.0, *p.tolist()] if (pos > t).double().mean().item() >= r)
 
 
+# %% [markdown] mistake="threshold-strictly-above"
+# Calls a sample positive only if its `p` is above the threshold, not at it.
+#
+# The sample that sits on the threshold is lost: in the example you return 0.3, 0.3 and 0.2 instead of 0.6, 0.6 and 0.3. The last one is not
+# even the probability of a positive. Read in the statement when a sample is called positive.
+
 # %% wrong="threshold-precision" fails="threshold-by-hand threshold-loop"
 def threshold_for_recall(p, y, r):
     if y.sum() == 0:
@@ -873,12 +975,24 @@ def threshold_for_recall(p, y, r):
     return max((t for t in p.tolist() if y[p >= t].double().mean().item() >= r), default=p.max().item())
 
 
+# %% [markdown] mistake="threshold-precision"
+# Computes the precision (share of the called that are positive) instead of the recall.
+#
+# In the example you return 0.9 for every `r`. The one sample called there is a positive, so the precision is 1; but one of three positives
+# is found, and the recall is 1/3. By which count must you divide?
+
 # %% wrong="threshold-of-all" fails="threshold-by-hand threshold-loop"
 def threshold_for_recall(p, y, r):
     if y.sum() == 0:
         raise ValueError
     return max(t for t in p.tolist() if (p >= t).double().mean().item() >= r)
 
+
+# %% [markdown] mistake="threshold-of-all"
+# Counts the share of all samples that are called, negatives included.
+#
+# In the example with `r = 1` you go down to 0.2, where all five samples are called, though the three positives are found at 0.3 already.
+# The recall is a share of whom? Find out whether the negatives should play any part.
 
 # %% wrong="threshold-quantile" fails="threshold-by-hand threshold-loop"
 def threshold_for_recall(p, y, r):
@@ -888,6 +1002,12 @@ def threshold_for_recall(p, y, r):
     return pos.quantile(1 - r).item()
 
 
+# %% [markdown] mistake="threshold-quantile"
+# Takes a quantile, which can lie between two probabilities and miss the wanted recall.
+#
+# Four positives with 0.9, 0.7, 0.5 and 0.2 and `r = 0.6` give 0.54: no sample has this probability, and only two of four are found, less
+# than 0.6. Between two positives the recall does not change. Which numbers can the answer be?
+
 # %% wrong="threshold-smallest" fails="threshold-by-hand threshold-ties threshold-loop threshold-exact"
 def threshold_for_recall(p, y, r):
     pos = p[y == 1]
@@ -895,6 +1015,12 @@ def threshold_for_recall(p, y, r):
         raise ValueError
     return min(t for t in p.tolist() if (pos >= t).double().mean().item() >= r)
 
+
+# %% [markdown] mistake="threshold-smallest"
+# Returns the smallest threshold that reaches the recall instead of the largest.
+#
+# The smallest one always finds everybody: in the example you return 0.2 for each `r`, with all samples called positive, so every negative
+# is a false alarm. Of all thresholds that are good enough, which end does the statement ask for?
 
 # %% wrong="threshold-rounded-down" fails="threshold-by-hand threshold-loop"
 def threshold_for_recall(p, y, r):
@@ -904,6 +1030,12 @@ def threshold_for_recall(p, y, r):
     return pos[max(int(r * len(pos)), 1) - 1].item()
 
 
+# %% [markdown] mistake="threshold-rounded-down"
+# Rounds the number of positives that are needed down, so the recall can stay below `r`.
+#
+# In the example `r = 0.5` of three positives are 1.5. You are content with one, return 0.9, and reach a recall of 1/3, less than 0.5. Check
+# your result: compute the recall at the threshold that you return and compare it with `r`.
+
 # %% wrong="threshold-rounded-up" fails="threshold-ties threshold-exact"
 def threshold_for_recall(p, y, r):
     pos = p[y == 1].sort(descending=True).values
@@ -912,6 +1044,12 @@ def threshold_for_recall(p, y, r):
     return pos[math.ceil(r * len(pos)) - 1].item()
 
 
+# %% [markdown] mistake="threshold-rounded-up"
+# Rounds `r` times the number of positives up, though that product may carry a rounding error.
+#
+# Type `15 / 29 * 29` in Python: it gives 15.000000000000002, and rounded up that is 16. So with 29 positives and `r = 15/29` you take one
+# positive too many. The statement says between which two numbers equality is judged; is a product needed at all?
+
 # %% wrong="threshold-float32-item" fails="threshold-ties threshold-exact"
 def threshold_for_recall(p, y, r):
     pos = p[y == 1]
@@ -919,6 +1057,12 @@ def threshold_for_recall(p, y, r):
         raise ValueError
     return max(t for t in pos.tolist() if (pos >= t).float().mean().item() >= r)
 
+
+# %% [markdown] mistake="threshold-float32-item"
+# Compares a float32 recall, made a Python number, with the more exact `r`.
+#
+# Six positives, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, and `r = 5/6`: at 0.5 five of six are found, which is enough, yet you return 0.4. Your recall
+# there is 0.83333331, a little less than Python's 5/6. In which precision are the two numbers compared?
 
 # %% right="threshold-float32-tensor"
 def threshold_for_recall(p, y, r):
@@ -1085,22 +1229,46 @@ def logsumexp(Z, dim):
     return torch.log(torch.exp(Z).sum(dim))
 
 
+# %% [markdown] mistake="logsumexp-naive"
+# Takes the exponentials without subtracting anything, so they overflow or vanish.
+#
+# A row (1000, 1000) gives `inf` and a row (-1000, -1000) gives minus infinity, where the results must be 1000.69 and -999.31. In float32
+# `exp` is infinite from 89 on. What may be taken from a whole row, if it is given back at the end?
+
 # %% wrong="logsumexp-one-maximum" fails="logsumexp-large logsumexp-axes"
 def logsumexp(Z, dim):
     m = Z.max()
     return torch.log(torch.exp(Z - m).sum(dim)) + m
 
 
+# %% [markdown] mistake="logsumexp-one-maximum"
+# Subtracts one maximum of the whole tensor from all rows.
+#
+# In the example by hand the row (1000, 1000) is right, but (0, ln 3) becomes minus infinity: after subtracting 1000 both its exponentials
+# are 0. Rows may lie far apart. Whose largest number does each row need?
+
 # %% wrong="logsumexp-maximum-lost" fails="logsumexp-by-hand logsumexp-large logsumexp-axes"
 def logsumexp(Z, dim):
     return torch.log(torch.exp(Z - Z.amax(dim, keepdim=True)).sum(dim))
 
+
+# %% [markdown] mistake="logsumexp-maximum-lost"
+# Subtracts the maximum but never adds it again.
+#
+# For the row (0, ln 3) you return 0.288 instead of ln 4 = 1.386, and for (1000, 1000) you return 0.693 without the 1000. Compare the sizes:
+# by how much are your results too small in each row?
 
 # %% wrong="logsumexp-last-axis" fails="logsumexp-axes"
 def logsumexp(Z, dim):
     m = Z.amax(-1)
     return m + torch.log(torch.exp(Z - m[..., None]).sum(-1))
 
+
+# %% [markdown] mistake="logsumexp-last-axis"
+# Always works along the last axis, whatever `dim` says.
+#
+# A tensor of zeros of shape (2, 3) with `dim=0` must give three numbers, each ln 2, and you return two, each ln 3. With `dim=1` it looks
+# right. Look for each place of your function where an axis is chosen.
 
 # %% wrong="logsumexp-in-place" fails="logsumexp-by-hand logsumexp-axes"
 def logsumexp(Z, dim):
@@ -1109,17 +1277,35 @@ def logsumexp(Z, dim):
     return torch.log(torch.exp(Z).sum(dim)) + m.squeeze(dim)
 
 
+# %% [markdown] mistake="logsumexp-in-place"
+# Subtracts the maximum from `Z` itself and so changes the caller's tensor.
+#
+# After a call with `Z = [[0, 1]]` and `dim=1` the caller's `Z` is [[-1, 0]], and a leaf that needs a gradient raises an error. The
+# statement says that `Z` stays as it is. Print it before and after the call.
+
 # %% wrong="logsumexp-maximum-squeezed" fails="logsumexp-by-hand"
 def logsumexp(Z, dim):
     m = Z.amax(dim, keepdim=True)
     return torch.log(torch.exp(Z - m).sum(dim)) + m.squeeze()
 
 
+# %% [markdown] mistake="logsumexp-maximum-squeezed"
+# Drops every axis of size 1 from the maximum before adding it, so the shapes no longer fit.
+#
+# For shape (2, 1, 3) and `dim=2` the maximum shrinks to (2,), broadcasts against the (2, 1) of the sum, and you return (2, 2). Print both
+# shapes before they are added. Which axis alone should disappear?
+
 # %% wrong="logsumexp-squeezes-all" fails="logsumexp-by-hand logsumexp-axes"
 def logsumexp(Z, dim):
     m = Z.amax(dim, keepdim=True)
     return (m + torch.log(torch.exp(Z - m).sum(dim, keepdim=True))).squeeze()
 
+
+# %% [markdown] mistake="logsumexp-squeezes-all"
+# Removes every axis of size 1 from the result, not only the axis `dim`.
+#
+# For shape (2, 1, 3) and `dim=2` you return (2,) where (2, 1) is wanted, and a batch of one row gives shape () instead of (1,). The
+# statement says which axis disappears. Does your last step know about `dim`?
 
 # %% right="logsumexp-first-axis"
 def logsumexp(Z, dim):
@@ -1275,6 +1461,12 @@ def cross_entropy(Z, y):
     return nll(torch.log_softmax(torch.softmax(Z, dim=1), dim=1), y)
 
 
+# %% [markdown] mistake="nll-softmax-twice"
+# Applies softmax twice in `cross_entropy`, so the loss stays too high even for sure answers.
+#
+# In the example you get 1.019 instead of 0.896. For ten classes your loss never falls below 1.461, however sure and right the model is.
+# What does your function pass on, and does the next step expect logits or probabilities?
+
 # %% wrong="nll-of-probabilities" fails="nll-logits-by-hand nll-torch nll-large"
 def nll(logp, y):
     return -logp.gather(1, y[:, None]).mean()
@@ -1283,6 +1475,12 @@ def nll(logp, y):
 def cross_entropy(Z, y):
     return nll(torch.softmax(Z, dim=1), y)
 
+
+# %% [markdown] mistake="nll-of-probabilities"
+# Gives probabilities to `nll` in `cross_entropy`, where log-probabilities are wanted.
+#
+# In the example you return -0.417, a negative loss: minus the mean of the chosen probabilities 1/2 and 1/3. `nll` takes the numbers as they
+# are. Look in the table of losses what it must be given.
 
 # %% wrong="nll-log-inside" fails="nll-by-hand nll-torch nll-large"
 def nll(logp, y):
@@ -1293,6 +1491,12 @@ def cross_entropy(Z, y):
     return nll(torch.softmax(Z, dim=1), y)
 
 
+# %% [markdown] mistake="nll-log-inside"
+# Takes a logarithm inside `nll`, which is given log-probabilities already.
+#
+# Log-probabilities are negative, so for the rows (-1, -2, -4) and (-8, -16, -32) your `nll` returns `nan`. The statement says that it takes
+# the numbers as they are. Which of your two functions should care for the logarithm?
+
 # %% wrong="nll-log-of-softmax" fails="nll-logits-by-hand nll-large"
 def nll(logp, y):
     return -logp.gather(1, y[:, None]).mean()
@@ -1301,6 +1505,12 @@ def nll(logp, y):
 def cross_entropy(Z, y):
     return nll(torch.softmax(Z, dim=1).log(), y)
 
+
+# %% [markdown] mistake="nll-log-of-softmax"
+# Forms the probabilities first and then their logarithm, so a tiny probability gives `inf`.
+#
+# For logits (150, 0) and the class 1 the probability is e^-150, which is 0 in float32. You return `inf` where the loss must be 150. The
+# formula of the cross entropy in the text holds no probability at all; read it once more.
 
 # %% wrong="nll-all-pairs" fails="nll-by-hand nll-logits-by-hand nll-torch"
 def nll(logp, y):
@@ -1311,6 +1521,12 @@ def cross_entropy(Z, y):
     return nll(torch.log_softmax(Z, dim=1), y)
 
 
+# %% [markdown] mistake="nll-all-pairs"
+# Pairs every row with every class in `y` instead of each row with its own.
+#
+# For the rows (-1, -2, -4), (-8, -16, -32) and `y = (2, 0)` you return 11.25, the mean of four picked numbers with the sign changed, where
+# two should be picked. Print the shape of what you pick: it must be (2,).
+
 # %% wrong="nll-sum" fails="nll-by-hand nll-logits-by-hand nll-torch nll-large"
 def nll(logp, y):
     return -logp.gather(1, y[:, None]).sum()
@@ -1320,6 +1536,12 @@ def cross_entropy(Z, y):
     return nll(torch.log_softmax(Z, dim=1), y)
 
 
+# %% [markdown] mistake="nll-sum"
+# Sums over the samples instead of taking the mean.
+#
+# In the example you get 1.79, twice 0.896, and with more samples the loss grows and grows. The statement says what is done over the
+# samples. With a single sample nothing is wrong, so try it with the same row twice.
+
 # %% wrong="nll-over-samples" fails="nll-logits-by-hand nll-torch nll-large"
 def nll(logp, y):
     return -logp.gather(1, y[:, None]).mean()
@@ -1328,6 +1550,12 @@ def nll(logp, y):
 def cross_entropy(Z, y):
     return nll(torch.log_softmax(Z, dim=0), y)
 
+
+# %% [markdown] mistake="nll-over-samples"
+# Normalises over the samples (each column of `Z`) instead of over the classes.
+#
+# For the one row (0, 0, 0) you return 0 instead of ln 3, as if the answer were sure: a column of one number always gets probability 1.
+# Print the probabilities of the example. Which sums must be 1, those of the rows or of the columns?
 
 # %% right="nll-one-hot"
 def nll(logp, y):
@@ -1479,10 +1707,22 @@ def softmax_grad(Z, y):
     return torch.softmax(Z, dim=1) - nn.functional.one_hot(y, Z.shape[1])
 
 
+# %% [markdown] mistake="softmax-grad-no-mean"
+# Returns the gradient of the summed loss: the division by N is lost.
+#
+# In the example every entry is twice what it should be, and with ten samples it would be ten times as large. A single sample cannot show
+# it. The gradient is of the **mean** cross entropy: a mean over what?
+
 # %% wrong="softmax-grad-over-classes" fails="softmax-grad-by-hand softmax-grad-autograd"
 def softmax_grad(Z, y):
     return (torch.softmax(Z, dim=1) - nn.functional.one_hot(y, Z.shape[1])) / Z.shape[1]
 
+
+# %% [markdown] mistake="softmax-grad-over-classes"
+# Divides by the number of classes K instead of the number of samples N.
+#
+# In the example, with N = 2 and K = 3, every entry is two thirds of what it should be. Four rows (0, 0) must have entries of size 0.125,
+# and yours have 0.25. Which axis of `Z` does the mean run over?
 
 # %% wrong="softmax-grad-wrong-axis" fails="softmax-grad-rows softmax-grad-autograd"
 def softmax_grad(Z, y):
@@ -1490,21 +1730,45 @@ def softmax_grad(Z, y):
     return (P - torch.zeros_like(P).scatter(0, y[None, :] % len(y), 1.0)) / len(y)
 
 
+# %% [markdown] mistake="softmax-grad-wrong-axis"
+# Exchanges the two indices where the 1 is subtracted: row `y[i]`, column i.
+#
+# The example has y[0] = 0 and y[1] = 1, so it cannot show this. With two rows (0, 0) and `y = [1, 1]`, your rows sum to 0.5 and -0.5
+# instead of 0. Is a row of `Z` a sample or a class?
+
 # %% wrong="softmax-grad-dim-0" fails="softmax-grad-by-hand softmax-grad-rows softmax-grad-autograd"
 def softmax_grad(Z, y):
     return (torch.softmax(Z, dim=0) - nn.functional.one_hot(y, Z.shape[1])) / len(y)
 
+
+# %% [markdown] mistake="softmax-grad-dim-0"
+# Takes the softmax over the samples (down the columns) instead of over the classes.
+#
+# For one row (0, 0, 0) with class 0 you return (0, 1, 1), because each column holds one number only; the row must sum to 0. In the example
+# look at the probabilities before anything is subtracted: should each row or each column sum to 1?
 
 # %% wrong="softmax-grad-sign" fails="softmax-grad-by-hand softmax-grad-rows softmax-grad-autograd softmax-grad-large"
 def softmax_grad(Z, y):
     return (nn.functional.one_hot(y, Z.shape[1]) - torch.softmax(Z, dim=1)) / len(y)
 
 
+# %% [markdown] mistake="softmax-grad-sign"
+# Returns truth minus prediction: every sign is reversed.
+#
+# In the example you get (1/4, -1/8, -1/8) as first row. A step of gradient descent subtracts the gradient, so with yours the score of the
+# right class would fall. Which sign must the entry of the right class have?
+
 # %% wrong="softmax-grad-overflow" fails="softmax-grad-rows softmax-grad-large"
 def softmax_grad(Z, y):
     E = torch.exp(Z)
     return (E / E.sum(1, keepdim=True) - nn.functional.one_hot(y, Z.shape[1])) / len(y)
 
+
+# %% [markdown] mistake="softmax-grad-overflow"
+# Takes the exponentials of the logits as they are, so a large logit gives `nan`.
+#
+# For the logits (100, 0) and the class 1 the first entry is `nan`: in float32 the exponential of 100 is infinite, and so is the sum below
+# it. The statement asks for finite results up to ±1000. What did the earlier exercise do before taking exponentials?
 
 # %% wrong="softmax-grad-all-pairs" fails="softmax-grad-by-hand softmax-grad-rows softmax-grad-autograd"
 def softmax_grad(Z, y):
@@ -1513,10 +1777,22 @@ def softmax_grad(Z, y):
     return P / len(y)
 
 
+# %% [markdown] mistake="softmax-grad-all-pairs"
+# Subtracts 1 in every row at all classes in `y`, not only at the row's own class.
+#
+# In the example the first row becomes (-1/4, -3/8, 1/8): two places are lowered, and it no longer sums to 0. How many entries does your
+# subtraction change in all, and how many samples are there?
+
 # %% wrong="softmax-grad-narrow-one-hot" fails="softmax-grad-by-hand"
 def softmax_grad(Z, y):
     return (torch.softmax(Z, dim=1) - nn.functional.one_hot(y).to(Z.dtype)) / len(y)
 
+
+# %% [markdown] mistake="softmax-grad-narrow-one-hot"
+# Builds the truth with as many classes as occur in `y`, not as many as `Z` has columns.
+#
+# In the example `y = [0, 1]` never holds class 2, so the truth has two columns and `Z` has three: an error. With one row and `y = [0]`
+# there is no error, and 1 is subtracted everywhere. Where can the true number of classes be read?
 
 # %% wrong="softmax-grad-in-place" fails="softmax-grad-rows softmax-grad-autograd"
 def softmax_grad(Z, y):
@@ -1524,6 +1800,12 @@ def softmax_grad(Z, y):
     E = torch.exp(Z)
     return (E / E.sum(1, keepdim=True) - nn.functional.one_hot(y, Z.shape[1])) / len(y)
 
+
+# %% [markdown] mistake="softmax-grad-in-place"
+# Gives the right gradient but changes the caller's `Z` in place.
+#
+# After the call of the example the first row of the caller's `Z` is (0, -0.693, -0.693) instead of (0.693, 0, 0). The statement says that
+# `Z` stays as it is. Print it after the call, and ask of each line whether it makes a new tensor.
 
 # %% right="softmax-grad-one-hot"
 def softmax_grad(Z, y):
@@ -1692,11 +1974,23 @@ def entropy_kl(p, q):
     return h, c, c - h
 
 
+# %% [markdown] mistake="entropy-exchanged"
+# Exchanges `p` and `q` in the cross entropy: the belief weighs, the truth stands in the logarithm.
+#
+# With p = (1/2, 1/2) and q = (1/4, 3/4) you return 0.693 and a KL of 0, although the two differ; the text has 0.837 and 0.144. Who is
+# surprised, and how often does each outcome really come?
+
 # %% wrong="entropy-plain-log" fails="entropy-by-hand entropy-zeros entropy-batch"
 def entropy_kl(p, q):
     h, c = -(p * p.log()).sum(-1), -(p * q.log()).sum(-1)
     return h, c, (p * (p / q).log()).sum(-1)
 
+
+# %% [markdown] mistake="entropy-plain-log"
+# Multiplies by the plain logarithm, so 0 times the logarithm of 0 gives `nan`.
+#
+# For p = (1, 0) and q = (1/2, 1/2) your entropy and KL are `nan`, where 0 and 0.693 are wanted. The first bullet says what such a term
+# counts. Try the one line of Hint 1 and see what one `nan` does to a sum.
 
 # %% wrong="entropy-epsilon" fails="entropy-zeros entropy-batch"
 def entropy_kl(p, q):
@@ -1704,11 +1998,23 @@ def entropy_kl(p, q):
     return h, c, c - h
 
 
+# %% [markdown] mistake="entropy-epsilon"
+# Adds a small number inside the logarithm, so the infinite results become finite.
+#
+# For p = (1/2, 1/2) and q = (1, 0) you return 13.8 and 13.1, which depend on the number that you added; both must be `inf`. The trick
+# removes the `nan`, and the truth with it. Which terms need care, and which are right as they are?
+
 # %% wrong="entropy-nan-to-num" fails="entropy-zeros"
 def entropy_kl(p, q):
     h, c = -(p * p.log()).nan_to_num().sum(-1), -(p * q.log()).nan_to_num().sum(-1)
     return h, c, c - h
 
+
+# %% [markdown] mistake="entropy-nan-to-num"
+# Replaces `nan` by 0 in a way that also makes `inf` a huge finite number.
+#
+# For p = (1/2, 1/2) and q = (1, 0) you return about 3.4e38 in float32 instead of `inf`. An impossible outcome that happens is infinitely
+# surprising. Read which values your repair changes besides `nan`, and when a term should be 0.
 
 # %% wrong="entropy-kl-is-cross-entropy" fails="entropy-by-hand entropy-batch entropy-laws"
 def entropy_kl(p, q):
@@ -1716,17 +2022,35 @@ def entropy_kl(p, q):
     return h, c, c
 
 
+# %% [markdown] mistake="entropy-kl-is-cross-entropy"
+# Returns the cross entropy again as the KL divergence.
+#
+# With p = q = (1/2, 1/2) there is no surplus, so KL must be 0, and you return 0.693. It looks right only where the entropy of the truth is
+# 0. How does the text relate the three numbers?
+
 # %% wrong="entropy-mean" fails="entropy-by-hand entropy-zeros entropy-batch entropy-laws"
 def entropy_kl(p, q):
     h, c = -torch.xlogy(p, p).mean(-1), -torch.xlogy(p, q).mean(-1)
     return h, c, c - h
 
 
+# %% [markdown] mistake="entropy-mean"
+# Takes the mean over the K outcomes instead of their sum.
+#
+# With p = (1/2, 1/2) you return the entropy 0.347, half of ln 2; with K outcomes everything is K times too small. The probabilities are the
+# weights already, and they add up to 1. Which sign stands in front of the terms in the definitions?
+
 # %% wrong="entropy-everything" fails="entropy-zeros entropy-batch entropy-laws"
 def entropy_kl(p, q):
     h, c = -torch.xlogy(p, p).sum(), -torch.xlogy(p, q).sum()
     return h, c, c - h
 
+
+# %% [markdown] mistake="entropy-everything"
+# Sums over all axes, so a batch of distributions gives one number.
+#
+# Two rows, p = (1/2, 1/2) and (1, 0), must give two entropies, 0.693 and 0; you return the single number 0.693, of shape (). With one
+# distribution nothing is wrong. Which axis holds the outcomes of one distribution?
 
 # %% right="entropy-where"
 def entropy_kl(p, q):
@@ -1913,20 +2237,44 @@ def xor_feature_map(X):
     return torch.cat([X, answer.to(X.dtype)], dim=1)
 
 
+# %% [markdown] mistake="xor-leak-comparison"
+# Adds the answer itself as the new feature, computed by comparisons.
+#
+# Your new column is 0, 1, 1, 0 on the corners: a threshold on it alone tells yes from no, and nothing is left to learn. Its slope is zero
+# everywhere as well. The statement forbids both, in its second and third bullet.
+
 # %% wrong="xor-leak-difference" fails="xor-corners"
 def xor_feature_map(X):
     return torch.cat([X, (X[:, :1] - X[:, 1:]) ** 2], dim=1)
 
+
+# %% [markdown] mistake="xor-leak-difference"
+# Adds a smooth formula that is the answer itself on the corners.
+#
+# Your new column is 0, 1, 1, 0, so the label has leaked into the inputs: one threshold on this column does everything, and the plane is not
+# needed. Look for a column that is of help only together with the two inputs.
 
 # %% wrong="xor-sum" fails="xor-corners xor-noisy"
 def xor_feature_map(X):
     return torch.cat([X, X.sum(dim=1, keepdim=True)], dim=1)
 
 
+# %% [markdown] mistake="xor-sum"
+# Adds a weighted sum of the two inputs, which a plane can already form.
+#
+# On the corners your new column is 0, 1, 1, 2. At (1, 1) it is exactly what (1, 0) and (0, 1) give together, so the proof in the text still
+# holds, with other weights. At one corner at least this must be different.
+
 # %% wrong="xor-square" fails="xor-corners xor-noisy"
 def xor_feature_map(X):
     return torch.cat([X, X[:, :1] ** 2], dim=1)
 
+
+# %% [markdown] mistake="xor-square"
+# Adds a function of one input alone, which on the corners repeats that input.
+#
+# 0 and 1 are their own squares, so on the corners your new column is a copy of column 0 or 1; the statement shows this very case. Can a
+# feature that looks at a single input ever tell "both" from "one of them"?
 
 # %% wrong="xor-and-comparison" fails="xor-shape xor-differentiable"
 def xor_feature_map(X):
@@ -1934,16 +2282,34 @@ def xor_feature_map(X):
     return torch.cat([X, both.to(X.dtype)], dim=1)
 
 
+# %% [markdown] mistake="xor-and-comparison"
+# Computes the new feature by a comparison, so its slope is zero everywhere.
+#
+# The values on the corners would do, but a step from 0 to 1 has no slope to follow: autograd gives nothing for column 2. The second bullet
+# lists what is allowed. Which smooth formula has the same values on the four corners?
+
 # %% wrong="xor-batch-mean" fails="xor-shape xor-rows"
 def xor_feature_map(X):
     product = X.prod(dim=1, keepdim=True)
     return torch.cat([X, product - product.mean()], dim=1)
 
 
+# %% [markdown] mistake="xor-batch-mean"
+# Lets the new feature of a row depend on the other rows, by a mean over the batch.
+#
+# The row (1, 1) gets 0 in column 2 when it comes alone, and 0.75 among the four corners, though it is the same point. The first bullet says
+# on what the feature may depend. Call your function with one row and with four.
+
 # %% wrong="xor-product-only" fails="xor-shape xor-corners"
 def xor_feature_map(X):
     return X[:, :1] * X[:, 1:]
 
+
+# %% [markdown] mistake="xor-product-only"
+# Returns the new feature alone, without the two inputs.
+#
+# For the four corners you return shape (4, 1), and (4, 3) is asked for. One feature alone cannot separate without being the answer itself;
+# the plane needs the inputs beside it. Read in the statement what columns 0 and 1 hold.
 
 # %% right="xor-square-of-sum"
 def xor_feature_map(X):
@@ -2272,6 +2638,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return history
 
 
+# %% [markdown] mistake="fit-as-found"
+# Leaves the program as it was found, with all seven faults in it.
+#
+# On 300 validation rows with ten classes it stops with an error, because `argmax` gives ten answers for 300 rows. But mending what raises
+# errors is not enough: most of the seven run without a word. Take the list in the statement, and tick off one fault after the other.
+
 # %% wrong="fit-global-seed" fails="fit-modes fit-rows"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2292,6 +2664,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return out
 
 
+# %% [markdown] mistake="fit-global-seed"
+# Seeds and uses the global random generator for the orders of the rows.
+#
+# Whatever your program drew before, after each call with the same seed the next `torch.rand(1)` gives the same number: the state of the
+# whole program has been set back. The statement names the object that the orders come from. Which of your calls do not use it?
+
 # %% wrong="fit-never-shuffled" fails="fit-modes fit-rows"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2311,6 +2689,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return out
 
 
+# %% [markdown] mistake="fit-never-shuffled"
+# Takes the training rows in the same given order in every epoch, never shuffled.
+#
+# With nine rows and batches of 2 every epoch begins with rows 0 and 1, then 2 and 3. If the rows are sorted by class, each batch shows one
+# class only. Print the row numbers of the first batches of two epochs; what does the statement ask of the order?
+
 # %% wrong="fit-softmax-before-loss" fails="fit-best fit-parity"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2329,6 +2713,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     model.load_state_dict(state)
     return out
 
+
+# %% [markdown] mistake="fit-softmax-before-loss"
+# Puts a softmax in front of a loss that takes logits.
+#
+# The model still trains, but slowly: with ten classes the loss cannot fall below 1.461 even for sure and right answers, and the slopes are
+# small. Look in the table of losses what yours takes, and what your model gives already.
 
 # %% wrong="fit-argmax-over-samples" fails="fit-digits fit-axis fit-parity"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
@@ -2351,6 +2741,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return out
 
 
+# %% [markdown] mistake="fit-argmax-over-samples"
+# Looks for the largest logit over the samples instead of over the classes.
+#
+# For the logits [[1, 5, 2], [4, 0, 3]] you get three answers, 1, 0 and 1, for two rows. The answers must be as many as the rows, here 1 and
+# 0. Print the shape of your guesses beside the shape of the targets.
+
 # %% wrong="fit-no-eval" fails="fit-modes"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2370,6 +2766,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return out
 
 
+# %% [markdown] mistake="fit-no-eval"
+# Measures on the validation rows while the model is still in training mode.
+#
+# A linear model gives the same numbers in both modes, so the accuracies hide this. With dropout the model would guess with parts switched
+# off, and BatchNorm would learn from the validation rows. Print `model.training` when validation rows pass, in every epoch.
+
 # %% wrong="fit-alias" fails="fit-best"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2388,6 +2790,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     model.load_state_dict(state)
     return out
 
+
+# %% [markdown] mistake="fit-alias"
+# Keeps the best parameters without a copy, so at the end they are those of the last epoch.
+#
+# What you keep is the model's own tensors, and each later step changes them too. Your accuracies are right, but the model left behind is
+# the last, not the best. Print one weight of what you keep, once after the best epoch and once at the end.
 
 # %% wrong="fit-best-on-training" fails="fit-best"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
@@ -2409,6 +2817,13 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     return out
 
 
+# %% [markdown] mistake="fit-best-on-training"
+# Keeps the epoch that is best on the training rows instead of on the validation rows.
+#
+# The returned accuracies are right, but the model left behind belongs to another epoch. Training accuracy rises also while the model learns
+# its rows by heart, so it tends to choose a late epoch. By which numbers does the statement choose, and does it let training rows pass
+# again?
+
 # %% wrong="fit-one-order" fails="fit-modes fit-rows"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     (X, y), (Xv, yv) = train, val
@@ -2428,6 +2843,12 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
     model.load_state_dict(state)
     return out
 
+
+# %% [markdown] mistake="fit-one-order"
+# Uses the same random order again in every epoch.
+#
+# The rows are shuffled, but each epoch is a copy of the first, with the same rows together in the same batches. Print the row numbers of
+# two epochs. How often does your program draw an order, and how often is a generator made? The statement says what each epoch's order is.
 
 # %% right="fit-loader"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
@@ -2651,6 +3072,12 @@ def confusion_matrix(y, guesses, n_classes):
     return torch.bincount(guesses * n_classes + y, minlength=n_classes * n_classes).view(n_classes, n_classes)
 
 
+# %% [markdown] mistake="confusion-transposed"
+# Exchanges rows and columns: the answers are the rows, the true classes the columns.
+#
+# In the example you return [[1, 0, 1], [1, 1, 0], [0, 0, 2]]. The diagonal is right, so the accuracy is too, but a diagonal entry divided
+# by its row sum is then no recall. Which of the two does `i` stand for in entry `[i, j]`?
+
 # %% wrong="confusion-repeats-lost" fails="confusion-by-hand confusion-absent confusion-loop"
 def confusion_matrix(y, guesses, n_classes):
     C = torch.zeros(n_classes, n_classes, dtype=torch.int64)
@@ -2658,17 +3085,35 @@ def confusion_matrix(y, guesses, n_classes):
     return C
 
 
+# %% [markdown] mistake="confusion-repeats-lost"
+# Counts a pair of true class and answer only once, however often it comes.
+#
+# In the example the pair (2, 2) comes twice and your last entry is 1. The sum of all entries should be N, the number of samples; yours is 5
+# for six samples. Try the line of Hint 1 with a pair that comes twice.
+
 # %% wrong="confusion-seen-classes" fails="confusion-absent confusion-loop"
 def confusion_matrix(y, guesses, n_classes):
     k = int(max(y.max(), guesses.max())) + 1
     return torch.bincount(y * k + guesses, minlength=k * k).view(k, k)
 
 
+# %% [markdown] mistake="confusion-seen-classes"
+# Takes the size of the matrix from the classes that occur instead of `n_classes`.
+#
+# With `y = [0, 1]`, `guesses = [0, 1]` and three classes you return shape (2, 2), and with no samples at all an error. The statement says
+# what the rows and columns of absent classes hold. Which of the three arguments does your function not use?
+
 # %% wrong="confusion-shares" fails="confusion-by-hand confusion-absent confusion-loop"
 def confusion_matrix(y, guesses, n_classes):
     C = torch.bincount(y * n_classes + guesses, minlength=n_classes * n_classes).view(n_classes, n_classes)
     return C / C.sum(1, keepdim=True).clamp(min=1)
 
+
+# %% [markdown] mistake="confusion-shares"
+# Returns the share of each true class instead of counts.
+#
+# In the example the first row is (0.5, 0.5, 0) and the dtype is float32, where (1, 1, 0) of int64 is asked for. Shares can be computed from
+# counts later, but not counts from shares. What does the statement say an entry is?
 
 # %% right="confusion-matmul"
 def confusion_matrix(y, guesses, n_classes):

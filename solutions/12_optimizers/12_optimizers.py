@@ -374,6 +374,13 @@ class GroupSGD:
                         p.sub_(self.lr * p.grad)
 
 
+# %% [markdown] mistake="groups-one-rate"
+# Moves every parameter at the default `lr`, whatever rate stands in its group.
+#
+# In the example worked by hand, with rates 0.5 and 0.1 and gradients of 2, both of your parameters go to 0.8. A rate written into
+# `param_groups` during training changes nothing either. Which number does your `step()` read, and which one does the statement want at that
+# moment?
+
 # %% wrong="groups-alias-caller" fails="groups-by-hand groups-alias"
 class GroupSGD:
     def __init__(self, params, lr):
@@ -401,6 +408,12 @@ class GroupSGD:
                     if p.grad is not None:
                         p.sub_(e["lr"] * p.grad)
 
+
+# %% [markdown] mistake="groups-alias-caller"
+# Uses the caller's own dictionaries as groups and writes the default `lr` into them.
+#
+# Make two optimizers from the same list of groups, first with `lr=0.1`, then with `lr=0.5`: your second one still learns at 0.1, because
+# the first left its rate in the caller's dictionaries. Test with `is` whether a group of yours and the caller's dictionary are one object.
 
 # %% wrong="groups-shared-defaults" fails="groups-by-hand groups-alias groups-torch"
 class GroupSGD:
@@ -430,6 +443,13 @@ class GroupSGD:
                         p.sub_(e["lr"] * p.grad)
 
 
+# %% [markdown] mistake="groups-shared-defaults"
+# Puts one and the same dictionary into `param_groups` for every group.
+#
+# In the example worked by hand both entries show the last group's parameters, and its missing rate is taken from the group before: the
+# first parameter stays at 1, the second is moved twice, to -1. Print `id(...)` of each entry of `param_groups`, and count how often your
+# code makes a dictionary.
+
 # %% wrong="groups-keeps-list" fails="groups-by-hand groups-alias"
 class GroupSGD:
     def __init__(self, params, lr):
@@ -454,6 +474,13 @@ class GroupSGD:
                         p.sub_(e["lr"] * p.grad)
 
 
+# %% [markdown] mistake="groups-keeps-list"
+# Keeps the caller's own "params" list or generator instead of a new list.
+#
+# If the caller appends a parameter to a list after the optimizer is made, your `step()` moves that one too. And if a group's "params" is a
+# generator, your check for repetitions uses it up, so nothing moves at all. Ask of each of the three levels, outer list, dictionary, inner
+# list, whose object it is.
+
 # %% wrong="groups-needs-gradient" fails="groups-by-hand groups-none"
 class GroupSGD:
     def __init__(self, params, lr):
@@ -477,6 +504,12 @@ class GroupSGD:
                     p.sub_(e["lr"] * p.grad)
 
 
+# %% [markdown] mistake="groups-needs-gradient"
+# Fails in `step()` on a parameter whose `.grad` is `None`.
+#
+# A parameter that took no part in the loss has no gradient, and a number times `None` raises `TypeError`; the parameters after it then get
+# no step either. The statement says what becomes of such a parameter. Try two parameters and a loss that uses only one of them.
+
 # %% wrong="groups-no-duplicates" fails="groups-duplicates"
 class GroupSGD:
     def __init__(self, params, lr):
@@ -497,6 +530,12 @@ class GroupSGD:
                     if p.grad is not None:
                         p.sub_(e["lr"] * p.grad)
 
+
+# %% [markdown] mistake="groups-no-duplicates"
+# Accepts a parameter that is listed twice, without a `ValueError`.
+#
+# Put one parameter of value 1 with gradient 2 into two groups, with rates 0.5 and 0.1: your `step()` moves it twice, to -0.2. The statement
+# wants an error instead, and says at which moment. Try it with the twin in another group, and within one group.
 
 # %% wrong="groups-rebinds" fails="groups-by-hand groups-alias groups-none groups-torch"
 class GroupSGD:
@@ -520,6 +559,12 @@ class GroupSGD:
                 if p.grad is not None:
                     p = p - e["lr"] * p.grad
 
+
+# %% [markdown] mistake="groups-rebinds"
+# Makes new tensors in `step()` and leaves the parameters themselves unchanged.
+#
+# From 1, with gradient 2 and rate 0.5, you work out 0, but the parameter is still 1 after the step: your result is another tensor, which
+# the network never sees. Compare `id(...)` before and after the line that moves a parameter, and ask what "in place" means.
 
 # %% right="groups-flat"
 class GroupSGD:
@@ -918,6 +963,13 @@ class SGDM(HandOptimizer):
         p.sub_(lr * g + mu * state["v"] if group["nesterov"] else state["v"])
 
 
+# %% [markdown] mistake="sgdm-lr-inside"
+# Multiplies the gradient by `lr` before it goes into the velocity.
+#
+# As long as the rate stays the same, nobody notices. With momentum 0.5, gradients 1 and 1, and the rate lowered from 0.1 to 0.01 after the
+# first step, your second step is 0.06 long and not 0.015, since the old rate lives on in the velocity. Where does the rate stand in the two
+# formulas?
+
 # %% wrong="sgdm-dampened-start" fails="sgdm-by-hand sgdm-torch"
 class SGDM(HandOptimizer):
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, nesterov=False):
@@ -933,6 +985,12 @@ class SGDM(HandOptimizer):
         state["v"] = mu * state.get("v", torch.zeros_like(p)) + (1 - group["dampening"]) * g
         p.sub_(group["lr"] * (g + mu * state["v"] if group["nesterov"] else state["v"]))
 
+
+# %% [markdown] mistake="sgdm-dampened-start"
+# Applies the dampening in the first step of a parameter too.
+#
+# With momentum 0.75, dampening 0.5 and a first gradient of 1 your velocity starts at 0.5, so the first step goes from 1 to 0.95 and not to
+# 0.9. Read what the statement says about the velocity in the first step, and ask how your code can tell which step is the first.
 
 # %% wrong="sgdm-nesterov-is-momentum" fails="sgdm-by-hand sgdm-torch"
 class SGDM(HandOptimizer):
@@ -953,6 +1011,12 @@ class SGDM(HandOptimizer):
         p.sub_(group["lr"] * (mu * state["v"] if group["nesterov"] else state["v"]))
 
 
+# %% [markdown] mistake="sgdm-nesterov-is-momentum"
+# Leaves the gradient itself out of the Nesterov direction; only the faded velocity is used.
+#
+# In the worked example with Nesterov (momentum 0.75, first gradient 1) your first direction is 0.75, so you go from 1 to 0.925; the
+# statement goes to 0.825. Its direction has two terms. Print yours in the first step and compare it with the 1.75 worked out by hand.
+
 # %% wrong="sgdm-shared-velocity" fails="sgdm-torch"
 class SGDM(HandOptimizer):
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, nesterov=False):
@@ -970,6 +1034,12 @@ class SGDM(HandOptimizer):
         p.sub_(group["lr"] * (g + mu * self.v if group["nesterov"] else self.v))
 
 
+# %% [markdown] mistake="sgdm-shared-velocity"
+# Keeps one velocity for the whole optimizer instead of one for each parameter.
+#
+# Take two parameters, momentum 0.5, gradients 1 and 10: in its very first step the second one already moves by 10.5 times the rate, because
+# the first one's gradient is in its velocity. With two shapes it gets worse. Which argument of `update` belongs to one parameter alone?
+
 # %% wrong="sgdm-keeps-gradient" fails="sgdm-new-rate sgdm-gradient"
 class SGDM(HandOptimizer):
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, nesterov=False):
@@ -985,6 +1055,13 @@ class SGDM(HandOptimizer):
         state["v"] = g if "v" not in state else mu * state["v"] + (1 - group["dampening"]) * g
         p.sub_(group["lr"] * (g + mu * state["v"] if group["nesterov"] else state["v"]))
 
+
+# %% [markdown] mistake="sgdm-keeps-gradient"
+# Stores the gradient tensor itself as the first velocity, not a copy of its numbers.
+#
+# The next backward pass may write into the same tensor, and then your memory changes too: with momentum 0.5, gradient 1 and then 2 written
+# into the same tensor, your second velocity is 3 and not 2.5. After the first step, test with `is` whether the velocity and `p.grad` are
+# one object.
 
 # %% wrong="sgdm-both-faults" fails="sgdm-errors"
 class SGDM(HandOptimizer):
@@ -1002,6 +1079,12 @@ class SGDM(HandOptimizer):
         p.sub_(group["lr"] * (g + mu * state["v"] if group["nesterov"] else state["v"]))
 
 
+# %% [markdown] mistake="sgdm-both-faults"
+# Refuses Nesterov only if momentum and dampening are both wrong; one fault passes.
+#
+# With `nesterov=True` and no momentum you raise nothing, and nothing for momentum 0.9 with dampening 0.1 either. Read the sentence with
+# "unless" again. Write down the four cases, momentum right or wrong and dampening right or wrong, and what each must do.
+
 # %% wrong="sgdm-never-plain" fails="sgdm-by-hand sgdm-torch sgdm-gradient"
 class SGDM(HandOptimizer):
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, nesterov=False):
@@ -1015,6 +1098,12 @@ class SGDM(HandOptimizer):
         p.sub_(group["lr"] * (g + mu * state["v"] if group["nesterov"] else state["v"]))
 
 
+# %% [markdown] mistake="sgdm-never-plain"
+# Dampens the gradient and keeps a velocity in groups with momentum 0 too.
+#
+# With momentum 0 and dampening 0.5, gradients 1 then 2 from 1 at rate 0.1, your second direction is 1 and you end at 0.8; a plain step ends
+# at 0.7. The statement has a sentence of its own about such groups: about the direction, and about what they leave in `state`.
+
 # %% wrong="sgdm-average" fails="sgdm-by-hand sgdm-new-rate sgdm-torch"
 class SGDM(HandOptimizer):
     def __init__(self, params, lr, momentum=0.0, dampening=0.0, nesterov=False):
@@ -1027,6 +1116,12 @@ class SGDM(HandOptimizer):
         state["v"] = mu * state["v"] + (1 - mu) * g if "v" in state else g.clone()
         p.sub_(group["lr"] * (g + mu * state["v"] if group["nesterov"] else state["v"]))
 
+
+# %% [markdown] mistake="sgdm-average"
+# Averages the gradients with weight 1 - momentum, and ignores `dampening`.
+#
+# With momentum 0.75 and gradients 1 then 2 your second velocity is 1.25 where the statement has 2.75. Under a constant gradient of 1 and
+# momentum 0.9 a velocity should grow towards 10; yours stays at 1. Which letter stands in the factor of the new gradient in the formula?
 
 # %% right="sgdm-in-place"
 class SGDM(HandOptimizer):
@@ -1233,6 +1328,12 @@ class Adagrad(HandOptimizer):
         p.sub_(group["lr"] / (1 + (state["k"] - 1) * group["lr_decay"]) * g / (total.sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adagrad-reset"
+# Starts the sum of squares anew in each step.
+#
+# With gradients 3 and 4 at `lr` 1 each gradient is divided by its own size, so you go 2, 1, 0: every step has the length of the rate, and
+# only the sign of the gradient counts. What must survive from one call of `update` to the next, and where can it be kept?
+
 # %% wrong="adagrad-late-decay" fails="adagrad-by-hand adagrad-torch"
 class Adagrad(HandOptimizer):
     def __init__(self, params, lr=0.01, lr_decay=0.0, eps=1e-10):
@@ -1243,6 +1344,12 @@ class Adagrad(HandOptimizer):
         state["s"] = state.get("s", torch.zeros_like(p)) + g * g
         p.sub_(group["lr"] / (1 + state["k"] * group["lr_decay"]) * g / (state["s"].sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="adagrad-late-decay"
+# Lowers the rate by `lr_decay` already in the first step, one step too early.
+#
+# With `lr` 1 and `lr_decay` 3 the first gradient 3 takes you from 2 only to 1.75, a quarter of a full step. The statement says which rate
+# the first step has. Work out your divisor for the steps 1, 2 and 3 on paper, and compare it with the example.
 
 # %% wrong="adagrad-eps-inside" fails="adagrad-zero adagrad-options"
 class Adagrad(HandOptimizer):
@@ -1255,6 +1362,13 @@ class Adagrad(HandOptimizer):
         p.sub_(group["lr"] / (1 + (state["k"] - 1) * group["lr_decay"]) * g / (state["s"] + group["eps"]).sqrt())
 
 
+# %% [markdown] mistake="adagrad-eps-inside"
+# Adds `eps` to the sum of squares, inside the root.
+#
+# Take a large `eps` to see it: with `eps=5` and a gradient of 2 you divide by 3, the root of 9, where the formula divides by 7. With the
+# default the smallest divisor becomes 0.00001, so tiny gradients take steps that are far too short. Where does the root sign end in the
+# formula?
+
 # %% wrong="adagrad-no-root" fails="adagrad-by-hand adagrad-zero adagrad-torch adagrad-options"
 class Adagrad(HandOptimizer):
     def __init__(self, params, lr=0.01, lr_decay=0.0, eps=1e-10):
@@ -1265,6 +1379,12 @@ class Adagrad(HandOptimizer):
         state["s"] = state.get("s", torch.zeros_like(p)) + g * g
         p.sub_(group["lr"] / (1 + (state["k"] - 1) * group["lr_decay"]) * g / (state["s"] + group["eps"]))
 
+
+# %% [markdown] mistake="adagrad-no-root"
+# Divides by the sum of squares itself, without taking its root.
+#
+# The first gradient 3 should give a step of 3/3 = 1; yours is 3/9, so you go from 2 to 1.667. A check: in the first step, a gradient ten
+# times as large should move the parameter equally far, but yours moves a tenth of that. Compare your divisor with the formula.
 
 # %% wrong="adagrad-one-sum" fails="adagrad-zero adagrad-torch"
 class Adagrad(HandOptimizer):
@@ -1277,6 +1397,12 @@ class Adagrad(HandOptimizer):
         p.sub_(group["lr"] / (1 + (state["k"] - 1) * group["lr_decay"]) * g / (state["s"].sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adagrad-one-sum"
+# Adds the squares of all elements of a parameter into one number.
+#
+# A parameter with two elements and gradients 6 and 8 has both divided by 10, so at `lr` 1 the elements move by 0.6 and 0.8; each by itself
+# would move by 1. The operations are element by element. Print the shape of what you keep in `state` next to the shape of `p`.
+
 # %% wrong="adagrad-power-decay" fails="adagrad-by-hand adagrad-torch"
 class Adagrad(HandOptimizer):
     def __init__(self, params, lr=0.01, lr_decay=0.0, eps=1e-10):
@@ -1288,6 +1414,12 @@ class Adagrad(HandOptimizer):
         p.sub_(group["lr"] / (1 + group["lr_decay"]) ** (state["k"] - 1) * g / (state["s"].sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adagrad-power-decay"
+# Divides the rate by powers of 1 + `lr_decay`, so it falls geometrically.
+#
+# With `lr_decay` 3 and `lr` 1 your rates are 1, 1/4, 1/16, while the example in the statement has 1/7 in the third step; the first two
+# agree by chance. Write the divisors of steps 1, 2, 3 in a row: do they grow by a fixed amount or by a fixed factor?
+
 # %% wrong="adagrad-fixed-eps" fails="adagrad-zero adagrad-options"
 class Adagrad(HandOptimizer):
     def __init__(self, params, lr=0.01, lr_decay=0.0, eps=1e-10):
@@ -1298,6 +1430,12 @@ class Adagrad(HandOptimizer):
         state["s"] = state.get("s", torch.zeros_like(p)) + g * g
         p.sub_(group["lr"] / (1 + (state["k"] - 1) * group["lr_decay"]) * g / (state["s"].sqrt() + 1e-10))
 
+
+# %% [markdown] mistake="adagrad-fixed-eps"
+# Uses a fixed 1e-10 in the divisor and ignores the option `eps`.
+#
+# With `eps=1`, `lr` 1 and a first gradient of 1 the step should be 1/2, but yours is 1, as if the option had not been given. The default
+# looks the same in both, so only another value shows it. Which options does your `update` read from `group`?
 
 # %% right="adagrad-in-place"
 class Adagrad(HandOptimizer):
@@ -1433,6 +1571,12 @@ class RMSprop(HandOptimizer):
         p.sub_(group["lr"] * g / (state["s"] + group["eps"]).sqrt())
 
 
+# %% [markdown] mistake="rmsprop-eps-inside"
+# Adds `eps` to the average of squares before the root, not after it.
+#
+# In the example worked by hand the first average is 1 and `eps` is 0.5: you divide by 1.225, the root of 1.5, and reach 3.367; the
+# statement divides by 1.5 and reaches 3.667. One word about this is printed in bold in the statement.
+
 # %% wrong="rmsprop-swapped" fails="rmsprop-by-hand rmsprop-torch rmsprop-tiny"
 class RMSprop(HandOptimizer):
     def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8):
@@ -1442,6 +1586,12 @@ class RMSprop(HandOptimizer):
         state["s"] = (1 - group["alpha"]) * state.get("s", torch.zeros_like(p)) + group["alpha"] * g * g
         p.sub_(group["lr"] * g / (state["s"].sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="rmsprop-swapped"
+# Exchanges the two weights, so that the old average gets the small one.
+#
+# With `alpha` 0.75 and a first gradient of 2 your average is 3 and not 1, so the first step goes from 5 to 4.104. With the default 0.99 the
+# newest square alone would have 99 % of the weight. Should an average with 0.99 remember a long time, or forget at once?
 
 # %% wrong="rmsprop-corrected" fails="rmsprop-by-hand rmsprop-torch rmsprop-tiny"
 class RMSprop(HandOptimizer):
@@ -1455,6 +1605,13 @@ class RMSprop(HandOptimizer):
         p.sub_(group["lr"] * g / (corrected.sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="rmsprop-corrected"
+# Corrects the average for its start at 0, which is not asked for here.
+#
+# In the example worked by hand your corrected first average is 4, where the statement has 1, so you step from 5 to 4.2 and not to 3.667.
+# Long first steps belong to this optimizer as the chapter defines it. The statement has half a sentence on this; which of the chapter's
+# optimizers does correct?
+
 # %% wrong="rmsprop-sum" fails="rmsprop-by-hand rmsprop-torch rmsprop-tiny"
 class RMSprop(HandOptimizer):
     def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8):
@@ -1464,6 +1621,12 @@ class RMSprop(HandOptimizer):
         state["s"] = group["alpha"] * state.get("s", torch.zeros_like(p)) + g * g
         p.sub_(group["lr"] * g / (state["s"].sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="rmsprop-sum"
+# Gives each new square its full weight, so a fading sum is kept and no average.
+#
+# With `alpha` 0.75 and a gradient of 2 in every step all squares are 4, so their average cannot be above 4, but your number climbs towards
+# 16. In the worked example your first step leads to 4.2. What must the two weights of an average add up to?
 
 # %% wrong="rmsprop-one-average" fails="rmsprop-elements rmsprop-torch"
 class RMSprop(HandOptimizer):
@@ -1475,6 +1638,12 @@ class RMSprop(HandOptimizer):
         p.sub_(group["lr"] * g / (state["s"].sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="rmsprop-one-average"
+# Keeps one average for all elements of a parameter together.
+#
+# Two elements of one parameter with gradients 1 and 10, `alpha` 0.75 and `lr` 1, move by 0.28 and 2.81 in your first step; with an average
+# each, both would move by 2. Print the shape of what you keep in `state`, and compare it with the shape of `p`.
+
 # %% wrong="rmsprop-shared-memory" fails="rmsprop-elements rmsprop-torch"
 class RMSprop(HandOptimizer):
     def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8):
@@ -1485,6 +1654,12 @@ class RMSprop(HandOptimizer):
         self.s = group["alpha"] * self.s + (1 - group["alpha"]) * g * g
         p.sub_(group["lr"] * g / (self.s.sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="rmsprop-shared-memory"
+# Keeps one average for the whole optimizer, which all parameters use in turn.
+#
+# Take two parameters with gradients 1 and 10, `alpha` 0.75, `lr` 1. In its second step the first one moves by 0.23, though alone it would
+# move by 1.51: the other's large gradient sits in its divisor. Which argument of `update` belongs to one parameter alone?
 
 # %% right="rmsprop-in-place"
 class RMSprop(HandOptimizer):
@@ -1637,6 +1812,12 @@ def early_factor(k, betas):
     return (1 - b1**k) / (1 - b2**k) ** 0.5
 
 
+# %% [markdown] mistake="averages-beta1"
+# Uses the first beta in `effective_steps`, not the one of the squares.
+#
+# For the betas (0.9, 0.75) and for (0.9, 0.5) you return the same, a length of 10 and 7 steps, so the second number never matters. Which of
+# Adam's two averages does the statement ask about, and which beta belongs to it?
+
 # %% wrong="averages-no-root" fails="averages-factor averages-many"
 def effective_steps(betas):
     b = betas[1]
@@ -1647,6 +1828,12 @@ def early_factor(k, betas):
     b1, b2 = betas
     return (1 - b1**k) / (1 - b2**k)
 
+
+# %% [markdown] mistake="averages-no-root"
+# Forgets in `early_factor` that Adam divides by the root of the averaged square.
+#
+# In the example worked by hand, `k = 1` with betas (0.5, 0.9375), you get 8 where the statement has 2. Write down the two averages after
+# one step with a gradient of 1, first raw, then corrected, and work out both step lengths by the formula.
 
 # %% wrong="averages-one-more" fails="averages-steps"
 def effective_steps(betas):
@@ -1659,6 +1846,12 @@ def early_factor(k, betas):
     return (1 - b1 ** (k - 1)) / (1 - b2 ** (k - 1)) ** 0.5 if k > 1 else (1 - b1) / (1 - b2) ** 0.5
 
 
+# %% [markdown] mistake="averages-one-more"
+# Wants more than half of the weight, and takes k one too small in `early_factor`.
+#
+# For `beta2` 0.5 the newest square has exactly half of the weight, and yet you answer 2 steps. And with betas (0.75, 0.75) your factor is
+# 0.5 for `k = 2` as for `k = 1`; the averages have taken in two gradients by then. Read "at least half" and "counted from 1" again.
+
 # %% wrong="averages-inverted" fails="averages-factor averages-many"
 def effective_steps(betas):
     b = betas[1]
@@ -1669,6 +1862,12 @@ def early_factor(k, betas):
     b1, b2 = betas
     return (1 - b2**k) ** 0.5 / (1 - b1**k)
 
+
+# %% [markdown] mistake="averages-inverted"
+# Divides the corrected length by the uncorrected one in `early_factor`, upside down.
+#
+# In the example worked by hand the step without corrections is twice too long, so the factor is 2; you return 0.5. Name the two lengths in
+# the sentence of the statement: which is divided by which? A factor above 1 should mean that the uncorrected step is too long.
 
 # %% right="averages-loops"
 def effective_steps(betas):
@@ -1901,6 +2100,13 @@ class Adam(HandOptimizer):
         p.sub_(group["lr"] * state["m"] / (state["v"].sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adam-no-correction"
+# Uses both averages as they are, without the bias corrections.
+#
+# In the example worked by hand you divide 0.5 by the root of 2 and go to 4.646, not to 4. With the default options your first step is 3.16
+# times the learning rate. Print your two averages after the first step next to the gradient and its square: what should they be in the
+# formula?
+
 # %% wrong="adam-k-from-two" fails="adam-by-hand adam-first-step adam-torch adam-late"
 class Adam(HandOptimizer):
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8):
@@ -1914,6 +2120,12 @@ class Adam(HandOptimizer):
         m_hat, v_hat = state["m"] / (1 - b1 ** state["k"]), state["v"] / (1 - b2 ** state["k"])
         p.sub_(group["lr"] * m_hat / (v_hat.sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="adam-k-from-two"
+# Counts the steps from 2, so the first step is corrected as if it were the second.
+#
+# In the example worked by hand you reach 4.300 and not 4; with the default options the first step is 0.74 of the learning rate. In the
+# first step the corrected average of the gradients must be the gradient itself. Print `k` and that average in the first call.
 
 # %% wrong="adam-k-shared" fails="adam-own-counter adam-torch adam-late"
 class Adam(HandOptimizer):
@@ -1930,6 +2142,13 @@ class Adam(HandOptimizer):
         p.sub_(group["lr"] * m_hat / (v_hat.sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adam-k-shared"
+# Keeps one step counter for the whole optimizer, raised for every parameter.
+#
+# Two parameters, one call of `step()`: your counter already stands at 2. With gradient 2, `lr` 1 and betas (0.75, 0.5) the first goes from
+# 5 to 4, the second only to 4.300, though it is its first step too. How often is `update` called in one step, and whose steps should be
+# counted?
+
 # %% wrong="adam-k-of-group" fails="adam-own-counter adam-torch adam-late"
 class Adam(HandOptimizer):
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8):
@@ -1942,6 +2161,12 @@ class Adam(HandOptimizer):
         state["v"] = b2 * state.get("v", torch.zeros_like(p)) + (1 - b2) * g * g
         p.sub_(group["lr"] * state["m"] / (1 - b1**k) / ((state["v"] / (1 - b2**k)).sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="adam-k-of-group"
+# Keeps the step counter in the group, so its parameters share one count.
+#
+# Three parameters of one group, all at 5 with gradient 2, `lr` 1 and betas (0.75, 0.5), should all go to 4 in their first step; yours go to
+# 4, 4.300 and 4.428. Every parameter of the group gets the same `group` in `update`. Which argument is its own?
 
 # %% wrong="adam-averages-shared" fails="adam-own-counter adam-torch"
 class Adam(HandOptimizer):
@@ -1957,6 +2182,12 @@ class Adam(HandOptimizer):
         p.sub_(group["lr"] * m_hat / (v_hat.sqrt() + group["eps"]))
 
 
+# %% [markdown] mistake="adam-averages-shared"
+# Keeps the two averages in the group, so its parameters share them.
+#
+# Two parameters of one group at 5, gradients 2 and -2, `lr` 1, betas (0.75, 0.5): they should go to 4 and 6, but your second goes to 5.204,
+# because the first one's gradient is in its average. Compare what `update` gets anew for each parameter with what is the same for all.
+
 # %% wrong="adam-eps-early" fails="adam-first-step adam-torch"
 class Adam(HandOptimizer):
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8):
@@ -1971,6 +2202,12 @@ class Adam(HandOptimizer):
         p.sub_(group["lr"] * state["m"] / (1 - b1 ** state["k"]) / divisor)
 
 
+# %% [markdown] mistake="adam-eps-early"
+# Adds `eps` to the root of the average of squares before that is corrected.
+#
+# The default is so small that ordinary gradients hide it. Take `eps=1`, `lr` 1, betas (0.75, 0.5) and a first gradient of 2: by the formula
+# the step is 2/3, yours is 0.586. Follow the order of root, correction and addition in the formula, one operation at a time.
+
 # %% wrong="adam-corrects-twice" fails="adam-by-hand adam-torch adam-late"
 class Adam(HandOptimizer):
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8):
@@ -1983,6 +2220,12 @@ class Adam(HandOptimizer):
         state["v"] = (b2 * state.get("v", torch.zeros_like(p)) + (1 - b2) * g * g) / (1 - b2**k)
         p.sub_(group["lr"] * state["m"] / (state["v"].sqrt() + group["eps"]))
 
+
+# %% [markdown] mistake="adam-corrects-twice"
+# Stores the corrected averages, so the next step corrects them once more.
+#
+# Your first step is right. In the example worked by hand the second ends at 1.809 and not at 2.9898, because it starts from averages of 2
+# and 4 where the statement starts from 0.5 and 2. Print what stands in `state` after one step.
 
 # %% right="adam-in-place"
 class Adam(HandOptimizer):
@@ -2260,6 +2503,12 @@ def race(makers, H, start, rates, tol, max_steps):
     return {name: None if k is None else (k, lr) for name, k in steps.items()}
 
 
+# %% [markdown] mistake="race-one-rate"
+# Searches the best rate for the first optimizer only and gives it to all the others.
+#
+# In the example worked by hand the second maker runs at 0.5, the best rate of the first, and needs 8 steps; at 2.0 it would arrive in 1.
+# The winner is then the one that the rate happens to suit. For which names does your search over `rates` run?
+
 # %% wrong="race-start-moves" fails="race-by-hand race-torch"
 def race(makers, H, start, rates, tol, max_steps):
     results = {}
@@ -2277,6 +2526,12 @@ def race(makers, H, start, rates, tol, max_steps):
                 optimizer.step()
     return results
 
+
+# %% [markdown] mistake="race-start-moves"
+# Lets the optimizers change `start` itself, so each run begins where the last one ended.
+#
+# In the example worked by hand your runs soon begin close to the minimum, and you report 0 steps for both names; afterwards `start` is no
+# longer 8. An optimizer moves its tensor in place. Print `start` before each run, and ask which tensor the maker was given.
 
 # %% wrong="race-lost-at-limit" fails="race-by-hand race-limit"
 def race(makers, H, start, rates, tol, max_steps):
@@ -2297,6 +2552,12 @@ def race(makers, H, start, rates, tol, max_steps):
     return results
 
 
+# %% [markdown] mistake="race-lost-at-limit"
+# Takes a run that arrives exactly in step `max_steps` for a lost one.
+#
+# In the example worked by hand with `max_steps = 3` the first maker arrives in its third step, and you return `None` for it. A run that
+# used up its steps may have arrived with the last of them: how does your code tell that from a run that did not arrive?
+
 # %% wrong="race-no-half" fails="race-by-hand race-none race-limit"
 def race(makers, H, start, rates, tol, max_steps):
     results = {}
@@ -2315,6 +2576,12 @@ def race(makers, H, start, rates, tol, max_steps):
     return results
 
 
+# %% [markdown] mistake="race-no-half"
+# Compares twice the loss with `tol`: the factor one half is missing.
+#
+# In the example worked by hand the position after three steps is 1 and the loss 0.5, which is small enough, but you compare 1 with `tol`
+# and return 4 steps. Print the loss that you compare at the start 8: the statement has 32 there.
+
 # %% wrong="race-last-step-unseen" fails="race-by-hand race-limit"
 def race(makers, H, start, rates, tol, max_steps):
     results = {}
@@ -2332,6 +2599,12 @@ def race(makers, H, start, rates, tol, max_steps):
                 optimizer.step()
     return results
 
+
+# %% [markdown] mistake="race-last-step-unseen"
+# Misses an arrival in the last step allowed: the loss after it does not count.
+#
+# With `H = [[1]]`, start 8, rate 1 and `max_steps = 1` the one step lands on the minimum, and you answer `None`. The statement says whether
+# the loss after the last step counts. At how many places does a walker stand in a run of n steps, the start included?
 
 # %% wrong="race-largest-rate" fails="race-none race-torch"
 def race(makers, H, start, rates, tol, max_steps):
@@ -2353,6 +2626,12 @@ def race(makers, H, start, rates, tol, max_steps):
     return results
 
 
+# %% [markdown] mistake="race-largest-rate"
+# Keeps the largest rate that arrived, not the rate with the fewest steps.
+#
+# Take `H = [[1]]`, start 8, `tol` 0.5 and plain descent: the rate 1.0 arrives in 1 step, 0.5 and 1.5 in 3 each. With the rates 0.5, 1.0,
+# 1.5 you return (3, 1.5). What does the statement compare, and which rate wins where two runs are equal?
+
 # %% wrong="race-optimizer-reused" fails="race-torch"
 def race(makers, H, start, rates, tol, max_steps):
     results = {}
@@ -2372,6 +2651,13 @@ def race(makers, H, start, rates, tol, max_steps):
                 optimizer.step()
     return results
 
+
+# %% [markdown] mistake="race-optimizer-reused"
+# Uses one optimizer for all rates, so its memory passes from one run to the next.
+#
+# Plain descent has no memory, so it hides this. With momentum 0.9, `H = [[1]]`, start 8, `tol` 0.5, the rate 0.2 alone arrives in 3 steps;
+# with the rates 0.1 and 0.2 you return (5, 0.1), as the second run starts with the first one's velocity. What is new in each run, says the
+# statement?
 
 # %% right="race-autograd"
 def race(makers, H, start, rates, tol, max_steps):
@@ -2665,6 +2951,12 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     return total / n_batches
 
 
+# %% [markdown] mistake="noise-of-the-sum"
+# Measures the error of the sum of a batch's gradients, not of their mean.
+#
+# In the example worked by hand, batches of 2 with replacement give you about 10 where 2.5 is expected. Your result grows with the size of
+# the batch; by the formula it must fall. For batches of 1 both agree, so try larger ones.
+
 # %% wrong="noise-never-replaces" fails="noise-by-hand noise-slope noise-formula"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     total = 0.0
@@ -2673,6 +2965,12 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
         total += (G[rows].mean(0) - G.mean(0)).square().sum().item()
     return total / n_batches
 
+
+# %% [markdown] mistake="noise-never-replaces"
+# Draws without replacement whatever `replacement` says.
+#
+# In the example worked by hand a batch of 2 always holds both rows in your answer, so the noise with replacement is 0, and not near 2.5.
+# Print the rows of some batches: with replacement some row must come twice now and then. What happens when a batch has more rows than `G`?
 
 # %% wrong="noise-mean-over-d" fails="noise-by-hand noise-formula"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
@@ -2687,11 +2985,23 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     return total / n_batches
 
 
+# %% [markdown] mistake="noise-mean-over-d"
+# Takes the mean of the D squares where their sum is asked for.
+#
+# In the example worked by hand each row has the distance 1 + 4 = 5, and you return 2.5. With one column you would never notice; with many
+# columns the result is too small by that factor. Read the sentence with the word in bold once more.
+
 # %% wrong="noise-closed-formula" fails="noise-draws noise-random"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     spread = (G - G.mean(0)).square().sum(1).mean().item() / batch_size
     return spread if replacement else spread * (len(G) - batch_size) / (len(G) - 1)
 
+
+# %% [markdown] mistake="noise-closed-formula"
+# Returns the value of the formula and draws no batches at all.
+#
+# Ask for one single batch of 2 from the two rows worked by hand, with replacement: the result can only be 0 or 5, but you return 2.5, and
+# the same for every seed. The formula is the mean over all batches that could be drawn; the statement wants that of the ones drawn here.
 
 # %% wrong="noise-one-permutation" fails="noise-draws noise-formula"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
@@ -2705,6 +3015,12 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     return total / n_batches
 
 
+# %% [markdown] mistake="noise-one-permutation"
+# Shuffles once and cuts all batches without replacement from that one order.
+#
+# Four rows have six different pairs, but of one fixed order your code can only ever cut a few of them, the same again and again, however
+# many batches are asked for. Print the rows of ten batches without replacement. What does "each batch anew from all rows" ask for?
+
 # %% wrong="noise-global-seed" fails="noise-draws noise-random"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
     total = 0.0
@@ -2713,6 +3029,12 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
         total += (G[rows].mean(0) - G.mean(0)).square().sum().item()
     return total / n_batches
 
+
+# %% [markdown] mistake="noise-global-seed"
+# Draws from PyTorch's global random numbers, not from `generator`.
+#
+# Two calls with generators of the same seed give you two different numbers, so nobody can repeat your measurement, and each call also
+# disturbs the random numbers of the rest of the program. Go through every random draw in your function and ask where its numbers come from.
 
 # %% wrong="noise-within-batch" fails="noise-by-hand noise-formula"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):
@@ -2726,6 +3048,12 @@ def batch_noise(G, batch_size, n_batches, generator, replacement=True):
         total += (G[rows] - G[rows].mean(0)).square().sum(1).mean().item() / batch_size
     return total / n_batches
 
+
+# %% [markdown] mistake="noise-within-batch"
+# Measures the spread of a batch around its own mean, not the error of that mean.
+#
+# A batch of 1 is its own mean, so you return 0 in the example worked by hand, where 5 is expected. The spread inside a batch knows nothing
+# of the other rows. Which two means does the formula in the statement compare?
 
 # %% right="noise-loop"
 def batch_noise(G, batch_size, n_batches, generator, replacement=True):

@@ -346,6 +346,12 @@ def maxscale(X, train):
     return X / torch.where(top == 0, 1.0, top)
 
 
+# %% [markdown] mistake="scaling-ddof"
+# Divides by N − 1 instead of N in the deviation of `zscore`.
+#
+# With the training column 0, 4 the value 8 should become 3, and you return 2.121. The shorter the column, the larger the error. The
+# statement says by what its deviation divides; which one do PyTorch's functions give if you say nothing?
+
 # %% wrong="scaling-leak" fails="scaling-by-hand scaling-many scaling-constant"
 def zscore(X, train):
     X_all = torch.cat([X, train])
@@ -360,6 +366,12 @@ def minmax(X, train):
 def maxscale(X, train):
     return X / torch.cat([X, train]).abs().amax(0).clamp(min=1e-12)
 
+
+# %% [markdown] mistake="scaling-leak"
+# Measures its numbers on `X` and `train` together instead of on `train` only.
+#
+# With the training column 1, 3 the value 6 becomes 1 in `minmax`, as if it were the largest value ever seen in training; it should come out
+# as 2.5. Add a row to `X` in your mind: may the scaled values of the other rows change because of it?
 
 # %% wrong="scaling-std-zero" fails="scaling-constant scaling-edges"
 def zscore(X, train):
@@ -376,6 +388,12 @@ def maxscale(X, train):
     return X / (train.abs().amax(0) + 1e-8)
 
 
+# %% [markdown] mistake="scaling-std-zero"
+# Adds a tiny number to the divisor instead of treating the special columns separately.
+#
+# A training column 3, 3 turns the value 4 into 100,000,000 in `zscore`, where a division by 1 was asked for. And where the mean is rounded,
+# equal values may come out far from 0. Which question about a column does the statement tell you to ask?
+
 # %% wrong="scaling-whole-table" fails="scaling-by-hand scaling-many scaling-edges"
 def zscore(X, train):
     return X - train.mean() if train.amax() == train.amin() else (X - train.mean()) / train.std(correction=0)
@@ -389,6 +407,12 @@ def minmax(X, train):
 def maxscale(X, train):
     return X / train.abs().max()
 
+
+# %% [markdown] mistake="scaling-whole-table"
+# Measures one number for the whole table instead of one for each column.
+#
+# Columns (1, 3) and (100, 300) should each fill 0 to 1 in `minmax`; your first column becomes 0 and 0.007, squeezed by its large neighbour.
+# How many means, or smallest values, does a table of D columns have? Print the shape of yours.
 
 # %% wrong="scaling-signed-max" fails="scaling-by-hand scaling-many scaling-edges"
 def zscore(X, train):
@@ -405,6 +429,12 @@ def maxscale(X, train):
     top = train.amax(0)
     return X / torch.where(top == 0, 1.0, top)
 
+
+# %% [markdown] mistake="scaling-signed-max"
+# Takes the largest value in `maxscale` instead of the largest absolute value.
+#
+# The training column −3, −1, scaled by itself, becomes 3 and 1: the signs are turned round and 3 lies above 1. In the column −10, 2 you
+# divide by 2. Which of these two numbers is farther from 0?
 
 # %% right="scaling-loop"
 def by_column(X, train, numbers):
@@ -820,6 +850,12 @@ class MyBatchNorm(nn.Module):
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
 
+# %% [markdown] mistake="batchnorm-biased-running"
+# Puts the variance that divides by N into `running_var`.
+#
+# After one batch 0, 10 the running variance should be 5.9, and yours is 3.4. The text names two traps about the running statistics; the
+# second is this one. Which of the two variances is for the batch, and which for the memory?
+
 # %% wrong="batchnorm-unbiased-output" fails="batchnorm-by-hand batchnorm-torch batchnorm-gradients batchnorm-one"
 class MyBatchNorm(nn.Module):
     def __init__(self, n_features, eps=1e-5, momentum=0.1):
@@ -841,6 +877,12 @@ class MyBatchNorm(nn.Module):
             self.running_var = (1 - m) * self.running_var + m * v
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
+
+# %% [markdown] mistake="batchnorm-unbiased-output"
+# Normalises the batch with the variance that divides by N − 1.
+#
+# The batch 1, 3 becomes −0.707 and 0.707 instead of −1 and 1. Two different variances are needed in this exercise. Look at the fraction
+# before the sum in the formula for v, and then at what you divide by when you normalise.
 
 # %% wrong="batchnorm-no-affine" fails="batchnorm-by-hand batchnorm-torch batchnorm-gradients"
 class MyBatchNorm(nn.Module):
@@ -864,6 +906,12 @@ class MyBatchNorm(nn.Module):
         return (x - mu) / (v + self.eps) ** 0.5
 
 
+# %% [markdown] mistake="batchnorm-no-affine"
+# Returns the normalised batch without using gamma and beta.
+#
+# With gamma 2 and beta 10 the batch 1, 3 should give about 8 and 12, and you return −1 and 1. The first values of gamma and beta hide it,
+# and neither would ever learn. Which of the four formulas is missing in what you return?
+
 # %% wrong="batchnorm-never-updated" fails="batchnorm-running batchnorm-torch"
 class MyBatchNorm(nn.Module):
     def __init__(self, n_features, eps=1e-5, momentum=0.1):
@@ -880,6 +928,12 @@ class MyBatchNorm(nn.Module):
         mu, v = x.mean(0), x.var(0, unbiased=False)
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
+
+# %% [markdown] mistake="batchnorm-never-updated"
+# Never updates the running statistics and the counter.
+#
+# After any number of batches the running mean is still 0, the running variance 1 and the counter 0. The output in training is right, so you
+# would only notice in evaluation. Read the sentence that begins with "Each call".
 
 # %% wrong="batchnorm-swapped-start" fails="batchnorm-start batchnorm-gradients batchnorm-one"
 class MyBatchNorm(nn.Module):
@@ -902,6 +956,12 @@ class MyBatchNorm(nn.Module):
             self.running_var = (1 - m) * self.running_var + m * x.var(0)
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
+
+# %% [markdown] mistake="batchnorm-swapped-start"
+# Starts with gamma 0 and beta 1: the two first values are swapped.
+#
+# A new layer turns every batch into ones, whatever goes in, and no gradient gets back to `x`. What should the affine part do to the
+# normalised numbers before anything is learnt? The text names both first values.
 
 # %% wrong="batchnorm-optimizer-momentum" fails="batchnorm-running batchnorm-torch"
 class MyBatchNorm(nn.Module):
@@ -926,6 +986,12 @@ class MyBatchNorm(nn.Module):
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
 
+# %% [markdown] mistake="batchnorm-optimizer-momentum"
+# Lets the momentum m weigh the old value, as an optimizer does, instead of the new one.
+#
+# After the batch 0, 10 the running mean should be 0.5, and yours is 4.5: nearly all of the past is forgotten at every step. Put m = 0 into
+# the formula of the text, then into yours: what does the layer remember in each?
+
 # %% wrong="batchnorm-detached" fails="batchnorm-by-hand batchnorm-gradients"
 class MyBatchNorm(nn.Module):
     def __init__(self, n_features, eps=1e-5, momentum=0.1):
@@ -947,6 +1013,12 @@ class MyBatchNorm(nn.Module):
             self.running_var = (1 - m) * self.running_var + m * x.var(0)
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
+
+# %% [markdown] mistake="batchnorm-detached"
+# Cuts the mean and the variance of the batch off the graph.
+#
+# The output is right, the gradient is not: for the column 1, 2, 6 and the first output as loss, `x.grad` is 0.463, 0, 0. But samples 2 and
+# 3 act on the first output too, by way of the mean. Which of your lines must not record anything, and which must?
 
 # %% wrong="batchnorm-late-error" fails="batchnorm-running batchnorm-one"
 class MyBatchNorm(nn.Module):
@@ -970,6 +1042,12 @@ class MyBatchNorm(nn.Module):
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
 
+# %% [markdown] mistake="batchnorm-late-error"
+# Updates the running statistics and the counter before it refuses a batch of one.
+#
+# After the refused batch (5) the running mean is 0.5, the running variance `nan` and the counter 1, and `nan` stays for ever. The statement
+# says what must be unchanged after the error. Go through your lines in order for N = 1.
+
 # %% wrong="batchnorm-pooled" fails="batchnorm-by-hand batchnorm-torch"
 class MyBatchNorm(nn.Module):
     def __init__(self, n_features, eps=1e-5, momentum=0.1):
@@ -991,6 +1069,12 @@ class MyBatchNorm(nn.Module):
             self.running_var = (1 - m) * self.running_var + m * x.var(0)
         return (x - mu) / (v + self.eps) ** 0.5 * self.weight + self.bias
 
+
+# %% [markdown] mistake="batchnorm-pooled"
+# Takes one mean and one variance for the whole batch instead of one for each column.
+#
+# Columns (1, 3) and (100, 300) should both become −1 and 1; your first becomes −0.822 and −0.806, ruled by its large neighbour. With one
+# column nobody notices. How many numbers does your mean hold, and how many does C columns need?
 
 # %% right="batchnorm-sums"
 class MyBatchNorm(nn.Module):
@@ -1256,6 +1340,12 @@ def predict_one(model, sample):
         return model(torch.stack([sample, sample]))[0]
 
 
+# %% [markdown] mistake="eval-batch-statistics"
+# Normalises with the batch's own statistics in evaluation too, instead of the running ones.
+#
+# With running mean 1, running variance 16 and ε = 0, gamma 1 and beta 0, the rows 9 and 17 should become 2 and 4; you return −1 and 1, and
+# one row alone gives `nan`. In evaluation nothing may depend on the other rows. Check both of your functions for that.
+
 # %% wrong="eval-left-in-eval" fails="eval-one eval-model"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
     return gamma * (x - running_mean) / (running_var + eps).sqrt() + beta
@@ -1266,6 +1356,12 @@ def predict_one(model, sample):
     with torch.no_grad():
         return model(sample.unsqueeze(0)).squeeze(0)
 
+
+# %% [markdown] mistake="eval-left-in-eval"
+# Leaves the model in evaluation mode after `predict_one`.
+#
+# A model that came in training mode leaves with `training` equal to `False`. A training loop that goes on with it no longer updates the
+# running statistics and no longer drops anything, and nobody is told. What must you know before you change the mode?
 
 # %% wrong="eval-always-train-after" fails="eval-one eval-model"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -1279,6 +1375,12 @@ def predict_one(model, sample):
     model.train()
     return out
 
+
+# %% [markdown] mistake="eval-always-train-after"
+# Puts the model into training mode after `predict_one`, however it was found.
+#
+# A model that came in evaluation mode leaves in training mode, and its next direct call with one picture fails or answers differently. Call
+# `model.eval()`, then `predict_one`, then print `model.training`. Which sentence of the statement speaks of this?
 
 # %% wrong="eval-eps-outside" fails="eval-by-hand eval-torch"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -1294,6 +1396,12 @@ def predict_one(model, sample):
     return out
 
 
+# %% [markdown] mistake="eval-eps-outside"
+# Adds ε to the deviation in `bn_eval`, outside the root.
+#
+# With running variance 9 and ε = 16 the divisor should be 5, and yours is 19. With ε = 0.00001 and an ordinary variance nobody sees the
+# difference, but with a variance near 0 it is large. How far does the root reach in the formula?
+
 # %% wrong="eval-only-no-grad" fails="eval-one eval-model eval-by-hand eval-torch"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
     return gamma * (x - running_mean) / (running_var + eps) + beta
@@ -1303,6 +1411,13 @@ def predict_one(model, sample):
     with torch.no_grad():
         return model(sample.unsqueeze(0)).squeeze(0)
 
+
+# %% [markdown] mistake="eval-only-no-grad"
+# Forgets the root in `bn_eval`, and stays in training mode in `predict_one`.
+#
+# With running mean 1, running variance 16, ε = 0, gamma 1 and beta 0 the value 9 becomes 0.5 instead of 2. And `no_grad` stops the graph,
+# not the statistics: in training mode BatchNorm still refuses a single sample. Compare the first with the formula, and find the second in
+# the text.
 
 # %% wrong="eval-graph" fails="eval-model"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -1315,6 +1430,12 @@ def predict_one(model, sample):
     model.train(mode)
     return out
 
+
+# %% [markdown] mistake="eval-graph"
+# Returns an answer from `predict_one` that still carries a graph.
+#
+# The numbers and the mode are right, but `requires_grad` of the answer is `True`, so each answer keeps its whole computation in memory and
+# `.numpy()` refuses it. Evaluation mode and recording are two switches. Which one did you leave on?
 
 # %% right="eval-scale-shift"
 def bn_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -1530,6 +1651,12 @@ def fold_bn(linear, bn):
     return out
 
 
+# %% [markdown] mistake="fold-bias-sign"
+# Gives the running mean the wrong sign in the new bias.
+#
+# For W = 1, b = 0, running mean 3, running variance 1, gamma 1, beta 0 and ε = 0 the two layers compute x − 3, and your layer x + 3. Put x
+# = 0 into the formula for y: what is left is the bias.
+
 # %% wrong="fold-batch-statistics" fails="fold-by-hand fold-equal fold-random fold-untouched"
 def fold_bn(linear, bn):
     out = nn.Linear(linear.in_features, linear.out_features)
@@ -1542,6 +1669,13 @@ def fold_bn(linear, bn):
     return out
 
 
+# %% [markdown] mistake="fold-batch-statistics"
+# Calls `bn` in training mode, so statistics of a batch go into the folded layer.
+#
+# The new numbers depend on the rows that were sent through instead of on the running statistics, and `bn` itself has changed: its running
+# mean moves, its counter rises, and it is left in training mode. In which mode must the folded layer agree with the two, and what may
+# happen to `bn`?
+
 # %% wrong="fold-bias-lost" fails="fold-by-hand fold-random"
 def fold_bn(linear, bn):
     out = nn.Linear(linear.in_features, linear.out_features)
@@ -1550,6 +1684,12 @@ def fold_bn(linear, bn):
     out.bias.data = (bn.bias - k * bn.running_mean).detach()
     return out
 
+
+# %% [markdown] mistake="fold-bias-lost"
+# Leaves the bias of `linear` out of the new bias.
+#
+# For W = 1, b = 5, running mean 0, running variance 1, gamma 1, beta 0 and ε = 0 your new bias is 0, but at x = 0 the two layers give 5. A
+# linear layer without bias hides it. Follow b through the formula for y.
 
 # %% wrong="fold-variance" fails="fold-by-hand fold-equal fold-random"
 def fold_bn(linear, bn):
@@ -1561,6 +1701,12 @@ def fold_bn(linear, bn):
     return out
 
 
+# %% [markdown] mistake="fold-variance"
+# Divides by the variance: the root is missing.
+#
+# For W = 1, running variance 16, gamma 1 and ε = 0 your new weight is 0.0625, although the deviation is 4. A variance of 1 hides the
+# mistake. How is s defined below the formula for y?
+
 # %% wrong="fold-in-place" fails="fold-untouched fold-equal"
 def fold_bn(linear, bn):
     k = bn.weight / (bn.running_var + bn.eps) ** 0.5
@@ -1569,6 +1715,12 @@ def fold_bn(linear, bn):
         linear.bias.copy_(k * (linear.bias - bn.running_mean) + bn.bias)
     return linear
 
+
+# %% [markdown] mistake="fold-in-place"
+# Overwrites `linear` itself, and stops with an error if `linear` has no bias.
+#
+# After the call the old layer holds the new numbers, so a second call folds once more: with W = 3 and a factor of 2 the weights are 6, then
+# 12. And where there is no bias, there is nothing to write it into. Which kind of layer does the statement ask you to return?
 
 # %% wrong="fold-same-layer" fails="fold-equal fold-untouched"
 def fold_bn(linear, bn):
@@ -1580,6 +1732,12 @@ def fold_bn(linear, bn):
     return linear
 
 
+# %% [markdown] mistake="fold-same-layer"
+# Changes `linear` and returns it instead of a new layer.
+#
+# The answers are right, but `fold_bn(linear, bn) is linear` is `True`. The caller's layer has changed, and `bn(linear(x))` computes
+# something else from then on. Read the sentence on what may not be changed: in which line is your new layer made?
+
 # %% wrong="fold-fixed-eps" fails="fold-equal fold-random"
 def fold_bn(linear, bn):
     out = nn.Linear(linear.in_features, linear.out_features)
@@ -1590,6 +1748,12 @@ def fold_bn(linear, bn):
     return out
 
 
+# %% [markdown] mistake="fold-fixed-eps"
+# Uses ε = 0.00001 whatever the ε of `bn` is.
+#
+# For W = 1, running variance 1, gamma 1 and a BatchNorm made with `eps=3` the new weight should be 0.5, and yours is nearly 1. With the
+# usual ε nobody notices. Where does the layer that you are given keep its own ε?
+
 # %% wrong="fold-columns" fails="fold-equal fold-random"
 def fold_bn(linear, bn):
     out = nn.Linear(linear.in_features, linear.out_features)
@@ -1599,6 +1763,12 @@ def fold_bn(linear, bn):
     out.bias.data = (k * (b - bn.running_mean) + bn.bias).detach()
     return out
 
+
+# %% [markdown] mistake="fold-columns"
+# Multiplies the columns of `W` by the factors instead of the rows.
+#
+# Take W with ones everywhere, shape (2, 2), and the factors 1 and 10. The second output should be ten times as large, but in your layer the
+# second input counts ten times. With D other than C there is an error. Which outputs does row c of `W` make?
 
 # %% right="fold-by-probing"
 def fold_bn(linear, bn):
@@ -1813,6 +1983,12 @@ def bn_backward(dy, x, gamma, eps=1e-5):
     return (dz - z * (dz * z).mean(0)) / std, (dy * z).sum(0), dy.sum(0)
 
 
+# %% [markdown] mistake="backward-mean-path"
+# Leaves out the path through the mean in `dx`.
+#
+# For x = 1, 1, 3, 3, `dy` = 1, 0, 0, 0, gamma 1 and ε = 0 your `dx` adds up to 1. If all x rise by the same amount no output changes, so
+# the sum has to be 0. Which step of the derivation takes care of that?
+
 # %% wrong="backward-variance-path" fails="backward-by-hand backward-gradcheck backward-autograd"
 def bn_backward(dy, x, gamma, eps=1e-5):
     std = (x.var(0, correction=0) + eps).sqrt()
@@ -1821,11 +1997,23 @@ def bn_backward(dy, x, gamma, eps=1e-5):
     return (dz - dz.mean(0)) / std, (dy * z).sum(0), dy.sum(0)
 
 
+# %% [markdown] mistake="backward-variance-path"
+# Leaves out the path through the variance in `dx`.
+#
+# For x = 1, 1, 3, 3, `dy` = −1, −1, 1, 1, gamma 1 and ε = 0 you return −1, −1, 1, 1. But if the whole column is stretched no output
+# changes, so nothing should come back along that direction. Look at steps 2 and 3: what does s receive, and from where?
+
 # %% wrong="backward-direct-only" fails="backward-by-hand backward-gradcheck backward-autograd"
 def bn_backward(dy, x, gamma, eps=1e-5):
     std = (x.var(0, correction=0) + eps).sqrt()
     return dy * gamma / std, (dy * (x - x.mean(0)) / std).sum(0), dy.sum(0)
 
+
+# %% [markdown] mistake="backward-direct-only"
+# Takes only the direct path: in `dx` mean and variance count as constants.
+#
+# For x = 1, 1, 3, 3, `dy` = 1, 1, 1, 1, gamma 1 and ε = 0 you return 1 for each sample. Yet raising all x by 1 changes no output at all.
+# Along how many paths does a sample act on the loss, and which of them are in your `dx`?
 
 # %% wrong="backward-eps-forgotten" fails="backward-autograd backward-default"
 def bn_backward(dy, x, gamma, eps=1e-5):
@@ -1835,6 +2023,12 @@ def bn_backward(dy, x, gamma, eps=1e-5):
     return (dz - dz.mean(0) - z * (dz * z).mean(0)) / std, (dy * z).sum(0), dy.sum(0)
 
 
+# %% [markdown] mistake="backward-eps-forgotten"
+# Leaves `eps` out of the deviation s.
+#
+# For x = 1, 1, 3, 3, `dy` = 1, 0, 0, 0 and gamma 1 you return 0.5, −0.5, 0, 0 with ε = 3 as well as with ε = 0, and a column of equal
+# values gives `nan`. Where in your function is the argument `eps` used?
+
 # %% wrong="backward-one-mean" fails="backward-gradcheck backward-autograd"
 def bn_backward(dy, x, gamma, eps=1e-5):
     std = (x.var(0, correction=0) + eps).sqrt()
@@ -1843,6 +2037,12 @@ def bn_backward(dy, x, gamma, eps=1e-5):
     return (dz - dz.mean() - z * (dz * z).mean()) / std, (dy * z).sum(0), dy.sum(0)
 
 
+# %% [markdown] mistake="backward-one-mean"
+# Takes the means in `dx` over the whole table instead of over each column.
+#
+# Let two columns both be 1, 1, 3, 3, with `dy` ones in the first and zeros in the second, gamma 1 and ε = 0. Your `dx` is −0.5 in the
+# second column, for which no gradient came. One column hides it. How many numbers must a bar hold for C columns?
+
 # %% wrong="backward-mean-of-parameters" fails="backward-by-hand backward-gradcheck backward-autograd"
 def bn_backward(dy, x, gamma, eps=1e-5):
     std = (x.var(0, correction=0) + eps).sqrt()
@@ -1850,6 +2050,12 @@ def bn_backward(dy, x, gamma, eps=1e-5):
     dz = dy * gamma
     return (dz - dz.mean(0) - z * (dz * z).mean(0)) / std, (dy * z).mean(0), dy.mean(0)
 
+
+# %% [markdown] mistake="backward-mean-of-parameters"
+# Averages over the batch in `dgamma` and `dbeta`, where the derivation adds up.
+#
+# With `dy` = 1, 1, 1, 1 your `dbeta` is 1. But beta is added to each of the four samples, so if it rises by 1 all four outputs do. Read
+# step 1 of the derivation again: which results are written with a bar, and which with Σ?
 
 # %% right="backward-node-by-node"
 def bn_backward(dy, x, gamma, eps=1e-5):
@@ -2003,11 +2209,23 @@ def layernorm(x, gamma, beta, eps=1e-5):
     return gamma * (x - x.mean(0)) / (x.var(0, correction=0) + eps).sqrt() + beta
 
 
+# %% [markdown] mistake="layernorm-batch-axis"
+# Averages down the columns, over the samples: that is BatchNorm.
+#
+# A batch with the one row (1, 3) gives `beta`, since each column holds a single number; LayerNorm makes about −1 and 1 of it (gamma 1, beta
+# 0), alone or in any batch. Which numbers share a mean in the right half of the figure?
+
 # %% wrong="layernorm-no-eps" fails="layernorm-by-hand layernorm-torch layernorm-eps"
 def layernorm(x, gamma, beta, eps=1e-5):
     mu = x.mean(-1, keepdim=True)
     return gamma * (x - mu) / x.std(-1, keepdim=True, correction=0) + beta
 
+
+# %% [markdown] mistake="layernorm-no-eps"
+# Divides by the plain deviation: `eps` is never used.
+#
+# The row (4, 4) has deviation 0 and gives `nan`, where `beta` should come. And (0, 6) gives −1 and 1 for every ε, although a large ε must
+# make the numbers smaller. Where does ε stand in the formula?
 
 # %% wrong="layernorm-axis-one" fails="layernorm-by-hand layernorm-torch"
 def layernorm(x, gamma, beta, eps=1e-5):
@@ -2015,17 +2233,35 @@ def layernorm(x, gamma, beta, eps=1e-5):
     return gamma * (x - mu) / (x.var(1, keepdim=True, correction=0) + eps).sqrt() + beta
 
 
+# %% [markdown] mistake="layernorm-axis-one"
+# Always averages over axis 1, which is the last one only for tables.
+#
+# The sentence [[[0, 2], [0, 20]]] of shape (1, 2, 2) becomes [[[0, −1], [0, 1]]]: features are compared across the words. A single vector
+# raises an error. How can you name the last axis so that it is right for any number of axes?
+
 # %% wrong="layernorm-eps-outside" fails="layernorm-by-hand layernorm-torch layernorm-eps"
 def layernorm(x, gamma, beta, eps=1e-5):
     mu = x.mean(-1, keepdim=True)
     return gamma * (x - mu) / (x.std(-1, keepdim=True, correction=0) + eps) + beta
 
 
+# %% [markdown] mistake="layernorm-eps-outside"
+# Adds `eps` to the deviation, outside the root.
+#
+# For (0, 6) and ε = 16 the divisor should be 5, and yours is 19, so you return ±0.158 instead of ±0.6. With a small ε and large numbers the
+# two look alike. How far does the root reach in the formula?
+
 # %% wrong="layernorm-unbiased" fails="layernorm-by-hand layernorm-torch"
 def layernorm(x, gamma, beta, eps=1e-5):
     mu = x.mean(-1, keepdim=True)
     return gamma * (x - mu) / (x.var(-1, keepdim=True) + eps).sqrt() + beta
 
+
+# %% [markdown] mistake="layernorm-unbiased"
+# Divides by D − 1 instead of D in the variance.
+#
+# The row (1, 3) becomes −0.707 and 0.707 instead of −1 and 1 (gamma 1, beta 0). Look at the fraction before the sum in the formula for v,
+# and at what PyTorch's functions for variance do if you say nothing.
 
 # %% wrong="layernorm-all-but-batch" fails="layernorm-by-hand layernorm-torch"
 def layernorm(x, gamma, beta, eps=1e-5):
@@ -2034,11 +2270,23 @@ def layernorm(x, gamma, beta, eps=1e-5):
     return gamma * (x - mu) / (x.var(axes, keepdim=True, correction=0) + eps).sqrt() + beta
 
 
+# %% [markdown] mistake="layernorm-all-but-batch"
+# Averages over all axes but the first, which mixes the words of a sentence.
+#
+# In the sentence [[0, 2], [0, 20]] each word should become −1 and 1; your first word becomes −0.65 and −0.42, because the second one has
+# entered its mean. Tables hide the mistake. Over which axes does the statement normalise?
+
 # %% wrong="layernorm-no-affine" fails="layernorm-by-hand layernorm-torch layernorm-eps"
 def layernorm(x, gamma, beta, eps=1e-5):
     mu = x.mean(-1, keepdim=True)
     return (x - mu) / (x.var(-1, keepdim=True, correction=0) + eps).sqrt()
 
+
+# %% [markdown] mistake="layernorm-no-affine"
+# Returns the normalised numbers without using `gamma` and `beta`.
+#
+# The row (1, 3) with gamma (2, 2) and beta (10, 10) should give about 8 and 12, and you return −1 and 1. A row of equal values gives zeros,
+# where the statement promises `beta`. Compare your result with the formula from left to right.
 
 # %% right="layernorm-rows"
 def layernorm(x, gamma, beta, eps=1e-5):
@@ -2260,6 +2508,12 @@ def n_means(kind, shape, g=1):
     return {"batch": shape[1], "layer": shape[0], "instance": shape[0] * shape[1], "group": shape[0] * g}[kind]
 
 
+# %% [markdown] mistake="group-order"
+# Puts channels 0, g, 2g and so on into one group instead of neighbours.
+#
+# Channels 0, 2, 100, 102 with `g = 2` become −1, −1, 1, 1: 0 was grouped with 100. For g = 1 and g = C all is right. Number four channels 0
+# to 3, bring them into your shape, and read off which of them share a group.
+
 # %% wrong="group-size-for-number" fails="group-counts group-limits group-torch group-refused"
 def group_instance(x, g, eps=1e-5):
     N, C, H, W = x.shape
@@ -2273,6 +2527,12 @@ def group_instance(x, g, eps=1e-5):
 def n_means(kind, shape, g=1):
     return {"batch": shape[1], "layer": shape[0], "instance": shape[0] * shape[1], "group": shape[0] * shape[1] // g}[kind]
 
+
+# %% [markdown] mistake="group-size-for-number"
+# Takes `g` for the size of a group instead of the number of groups.
+#
+# Channels 0, 2, 4, 6, 50, 58 with `g = 2` become −1, 1, −1, 1, −1, 1, three pairs, and `n_means("group", (10, 8, 5, 5), 2)` gives 40. What
+# does g count in the statement, and how many channels are then in one group?
 
 # %% wrong="group-over-batch" fails="group-limits group-torch group-counts group-refused"
 def group_instance(x, g, eps=1e-5):
@@ -2288,6 +2548,12 @@ def n_means(kind, shape, g=1):
     return {"batch": shape[1], "layer": shape[0], "instance": shape[0] * shape[1], "group": g}[kind]
 
 
+# %% [markdown] mistake="group-over-batch"
+# Lets all samples of the batch share the mean of a group.
+#
+# Two samples with the channels (0, 2) and (100, 102), `g = 1`, should both become −1 and 1; yours become −1.02, −0.98 and 0.98, 1.02. And
+# `n_means` does not grow with N. Does a colour of the Group cubes reach over two samples?
+
 # %% wrong="group-view" fails="group-limits group-torch group-refused"
 def group_instance(x, g, eps=1e-5):
     N, C, H, W = x.shape
@@ -2299,6 +2565,13 @@ def group_instance(x, g, eps=1e-5):
 def n_means(kind, shape, g=1):
     return {"batch": shape[1], "layer": shape[0], "instance": shape[0] * shape[1], "group": shape[0] * g}[kind]
 
+
+# %% [markdown] mistake="group-view"
+# Fails on a transposed `x`, and does not refuse a `g` that does not divide C.
+#
+# `view` needs the numbers in one unbroken line, which a transposed tensor has not. And four channels of one place in three groups end in a
+# RuntimeError; with 1 × 3 places they even give a result that cuts channels apart. Which input does the statement allow, and which error
+# does it ask for?
 
 # %% wrong="group-only-too-many" fails="group-limits group-refused"
 def group_instance(x, g, eps=1e-5):
@@ -2313,6 +2586,12 @@ def n_means(kind, shape, g=1):
     return {"batch": shape[1], "layer": shape[0], "instance": shape[0] * shape[1], "group": shape[0] * g}[kind]
 
 
+# %% [markdown] mistake="group-only-too-many"
+# Raises `ValueError` only where `g` is larger than C, not wherever it does not divide C.
+#
+# Three channels of 2 × 2 places with `g = 2` give a result without complaint: 12 numbers make two rows of six, and the middle channel is
+# cut in two. What must be true of C and g for all groups to have equally many whole channels?
+
 # %% wrong="group-batch-layer-swapped" fails="group-counts group-refused"
 def group_instance(x, g, eps=1e-5):
     N, C, H, W = x.shape
@@ -2326,6 +2605,12 @@ def group_instance(x, g, eps=1e-5):
 def n_means(kind, shape, g=1):
     return {"batch": shape[0], "layer": shape[1], "instance": shape[0] * shape[1], "group": shape[0] * g}[kind]
 
+
+# %% [markdown] mistake="group-batch-layer-swapped"
+# Swaps Batch and Layer in `n_means`: N means for the first and C for the second.
+#
+# For (10, 8, 5, 5) you return 10 for "batch" and 8 for "layer". Look at the cubes: a colour of Batch is a slice through all samples, a
+# colour of Layer is a whole sample. How many such slices are there, and how many samples?
 
 # %% right="group-chunks"
 def group_instance(x, g, eps=1e-5):
@@ -2499,6 +2784,12 @@ def pre_ln(x, f, norm):
     return f(norm(x))
 
 
+# %% [markdown] mistake="residual-lost"
+# Never adds `x`: the result of the branch is returned alone.
+#
+# With f(x) = x + 10, a norm that halves, and x = 4, `post_ln` gives 7 and `pre_ln` 12. If f gave zeros, nothing of x would be left. What
+# does the text say is done with the result of a residual branch?
+
 # %% wrong="residual-swapped" fails="residual-by-hand residual-real residual-calls"
 def post_ln(x, f, norm):
     return x + f(norm(x))
@@ -2507,6 +2798,12 @@ def post_ln(x, f, norm):
 def pre_ln(x, f, norm):
     return norm(x + f(x))
 
+
+# %% [markdown] mistake="residual-swapped"
+# Swaps the two: `post_ln` computes pre-LN and `pre_ln` computes post-LN.
+#
+# With f(x) = x + 10, a norm that halves, and x = 4, `post_ln` gives 16 and `pre_ln` gives 9; each is the answer of the other. "Post" means
+# after: in which of the formulas does the norm come last?
 
 # %% wrong="residual-norm-on-branch" fails="residual-by-hand residual-real residual-calls"
 def post_ln(x, f, norm):
@@ -2518,6 +2815,12 @@ def pre_ln(x, f, norm):
     return h + f(h)
 
 
+# %% [markdown] mistake="residual-norm-on-branch"
+# Puts the norm in the wrong places: on f(x) alone in `post_ln`, on the added x in `pre_ln`.
+#
+# With f(x) = x + 10, a norm that halves, and x = 4, `post_ln` gives 11 and `pre_ln` 14. Draw both ways from x to the plus sign: the branch
+# and the straight way. On which of them, or behind the plus, does each formula put LN?
+
 # %% wrong="residual-in-place" fails="residual-by-hand residual-real"
 def post_ln(x, f, norm):
     x += f(x)
@@ -2528,6 +2831,12 @@ def pre_ln(x, f, norm):
     x += f(norm(x))
     return x
 
+
+# %% [markdown] mistake="residual-in-place"
+# Changes the caller's `x` in place.
+#
+# The results are right, but with f(x) = x + 10 and a norm that halves, x = 4 has become 18 after `post_ln`, and 16 after `pre_ln`. Whoever
+# still needs the old `x` has lost it. Which operation of yours writes into a tensor that it was given?
 
 # %% right="residual-steps"
 def post_ln(x, f, norm):
@@ -2751,6 +3060,12 @@ def corrections():
     return ["a", "b", "c", "b", "b", "a", "a"]
 
 
+# %% [markdown] mistake="note-as-noted"
+# Repeats the notes: gamma 0 and beta 1 at the start, and their sentences uncorrected.
+#
+# Your own `note_fix` shows what gamma 0 does: every output is beta, whatever `x` was, and no gradient comes back. Could PyTorch start so?
+# Make a new layer and look at its numbers, then check each of the seven sentences against its section.
+
 # %% wrong="note-swapped" fails="note-both-starts note-random note-sentences"
 def note_fix(x, dy, gamma0, beta0):
     bn = nn.BatchNorm1d(x.shape[1])
@@ -2770,6 +3085,12 @@ def corrections():
     return ["c", "a", "c", "a", "a", "a", "a"]
 
 
+# %% [markdown] mistake="note-swapped"
+# Fills gamma with `beta0` and beta with `gamma0`, and misses several of the sentences.
+#
+# For x = 1, 1, 3, 3 with `gamma0` 5 and `beta0` 7 the output should be about 2, 2, 12, 12, and you return −2, −2, 12, 12. By which names
+# does PyTorch call the scale and the shift? Then read sentences 3, 4, 6 and 7 again beside their sections.
+
 # %% wrong="note-not-filled" fails="note-both-starts note-random"
 def note_fix(x, dy, gamma0, beta0):
     bn = nn.BatchNorm1d(x.shape[1])
@@ -2786,6 +3107,12 @@ def right_start():
 def corrections():
     return ["c", "a", "b", "c", "a", "b", "c"]
 
+
+# %% [markdown] mistake="note-not-filled"
+# Never uses `gamma0` and `beta0`: the layer keeps PyTorch's first values.
+#
+# For x = 1, 1, 3, 3 with `gamma0` 5 and `beta0` 7 you return about −1, −1, 1, 1, and the same for any other two numbers. The statement says
+# what is done with the layer before `x` is sent through. Search your function for the last two arguments.
 
 # %% wrong="note-callers-tensor" fails="note-both-starts note-random"
 def note_fix(x, dy, gamma0, beta0):
@@ -2805,6 +3132,12 @@ def right_start():
 def corrections():
     return ["c", "a", "b", "c", "a", "b", "c"]
 
+
+# %% [markdown] mistake="note-callers-tensor"
+# Collects the gradient in the caller's `x`, which then has `requires_grad` and a `grad`.
+#
+# After the call `x.requires_grad` is `True`. A second call adds its gradient to the first one, so that the `dx` of the second call is twice
+# as large as it should be. The statement lists what of `x` must stay; which tensor could take its place?
 
 # %% right="note-functional"
 def note_fix(x, dy, gamma0, beta0):

@@ -157,12 +157,24 @@ def rasterise(h, w, cy, cx, r, rgb):
     return torch.tensor(rgb, dtype=torch.float32).reshape(3, 1, 1) * mask
 
 
+# %% [markdown] mistake="raster-swapped"
+# Takes `cy` for the column and `cx` for the row of the centre.
+#
+# In the example worked by hand your centre lies in row 1, column 0, so the red channel begins with 1, 0, 0. A point is written (x, y), but
+# a pixel has its row first. Which of your two tables of numbers grows downwards, and which coordinate of the centre belongs to it?
+
 # %% wrong="raster-channels-last" fails="raster-by-hand raster-random"
 def rasterise(h, w, cy, cx, r, rgb):
     rows, columns = torch.arange(h)[:, None], torch.arange(w)
     mask = (rows - cy) ** 2 + (columns - cx) ** 2 <= r**2
     return mask[:, :, None] * torch.tensor(rgb, dtype=torch.float32)
 
+
+# %% [markdown] mistake="raster-channels-last"
+# Puts the channels last: the result has the shape `(h, w, 3)`.
+#
+# A picture of 4 rows and 5 columns comes out with the shape (4, 5, 3). It looks right when drawn, but PyTorch wants another order of the
+# axes, and so does the statement. Print the shape for a picture whose height and width differ, and are not 3.
 
 # %% wrong="raster-open-border" fails="raster-by-hand raster-random"
 def rasterise(h, w, cy, cx, r, rgb):
@@ -171,12 +183,24 @@ def rasterise(h, w, cy, cx, r, rgb):
     return torch.tensor(rgb, dtype=torch.float32).reshape(3, 1, 1) * mask
 
 
+# %% [markdown] mistake="raster-open-border"
+# Leaves out the pixels that lie exactly on the border of the disc.
+#
+# In the example worked by hand the neighbours to the left, to the right and below are exactly 1 away from the centre, and the radius is 1;
+# your disc has only the centre left. What does the statement say about the border?
+
 # %% wrong="raster-integers" fails="raster-types raster-random"
 def rasterise(h, w, cy, cx, r, rgb):
     rows, columns = torch.arange(h)[:, None], torch.arange(w)
     mask = (rows - cy) ** 2 + (columns - cx) ** 2 <= r**2
     return torch.tensor(rgb).reshape(3, 1, 1) * mask
 
+
+# %% [markdown] mistake="raster-integers"
+# Keeps the dtype of `rgb`, so whole-number colours give an integer picture.
+#
+# With the colour (0, 1, 1) your picture has dtype int64, with (0.0, 1.0, 1.0) float32; the caller would have to know how the colour was
+# typed. The statement names one dtype for all cases. Print the `.dtype` for both.
 
 # %% right="raster-loop"
 def rasterise(h, w, cy, cx, r, rgb):
@@ -345,6 +369,13 @@ def corr2d(x, k):
     return y
 
 
+# %% [markdown] mistake="corr-flipped"
+# Flips the kernel before it is laid on the picture.
+#
+# In the example worked by hand your first number is 12, that is 1 · 10 + 2 · 1, and not 21. That is what mathematics calls a convolution; a
+# symmetric kernel such as a blur does not show the difference. Follow the indices in the formula: which number of the kernel meets the
+# first pixel of the window?
+
 # %% wrong="corr-matrix-product" fails="corr-square corr-torch"
 def corr2d(x, k):
     kh, kw = k.shape
@@ -354,6 +385,12 @@ def corr2d(x, k):
             y[i, j] = (x[i : i + kh, j : j + kw] @ k.T).sum()
     return y
 
+
+# %% [markdown] mistake="corr-matrix-product"
+# Uses a matrix product of window and kernel where numbers are multiplied in pairs.
+#
+# For a window of four ones and the kernel [[1, 2], [3, 4]] the sum of the pairs is 1 + 2 + 3 + 4 = 10; you get 20. A kernel with one row
+# can hide this. How many products does the formula add up for one place, and how many does yours?
 
 # %% wrong="corr-square-only" fails="corr-by-hand corr-torch"
 def corr2d(x, k):
@@ -365,6 +402,12 @@ def corr2d(x, k):
     return y
 
 
+# %% [markdown] mistake="corr-square-only"
+# Takes the height of the kernel for its width too, as if every kernel were square.
+#
+# With the kernel [[1, 10]] in the example your windows are only one pixel wide: the first number is 1 · 1 + 1 · 10 = 11, and the result has
+# the shape (2, 3). Print the shapes of the window and of the kernel before they are multiplied.
+
 # %% wrong="corr-one-short" fails="corr-by-hand corr-square corr-torch"
 def corr2d(x, k):
     kh, kw = k.shape
@@ -375,6 +418,12 @@ def corr2d(x, k):
     return y
 
 
+# %% [markdown] mistake="corr-one-short"
+# Makes the result one row and one column too small.
+#
+# In the example worked by hand only one number is left, 21, and a kernel as large as the picture gives an empty result. Lay a kernel of 2
+# on a line of 3 numbers, count the places by hand, and compare with the shape in the statement.
+
 # %% wrong="corr-float32" fails="corr-square corr-torch"
 def corr2d(x, k):
     kh, kw = k.shape
@@ -384,6 +433,12 @@ def corr2d(x, k):
             y[i, j] = (x[i : i + kh, j : j + kw] * k).sum()
     return y
 
+
+# %% [markdown] mistake="corr-float32"
+# Makes a float32 result whatever the dtype of the picture.
+#
+# A float64 picture comes back as float32, and more than half of its digits are lost on the way; the values agree only roughly with what you
+# would work out. Print the `.dtype` of the empty result that you fill, and ask where it comes from.
 
 # %% right="corr-by-kernel"
 def corr2d(x, k):
@@ -560,12 +615,24 @@ def out_size(h, k, s=1, p=0, d=1):
     return -(-free // s) + 1
 
 
+# %% [markdown] mistake="size-ceil"
+# Rounds up, so a last window that sticks out of the padded picture is counted.
+#
+# For a length of 6, a kernel of 3 and stride 2 you count 3 windows. They would start at 0, 2 and 4, but the last of them needs place 6, and
+# the places end at 5. In the worked example you get 14 for 13. What becomes of a step that would stick out?
+
 # %% wrong="size-no-dilation" fails="size-by-hand size-none size-torch"
 def out_size(h, k, s=1, p=0, d=1):
     if h + 2 * p < k:
         raise ValueError("no window fits")
     return (h + 2 * p - k) // s + 1
 
+
+# %% [markdown] mistake="size-no-dilation"
+# Ignores the dilation `d`, as if the kernel's numbers always lay side by side.
+#
+# `out_size(7, 3, d=2)` gives 5, as without dilation. Draw seven boxes and mark those that three numbers meet when they lie two places
+# apart: how many boxes does this kernel span, and how far can it still move?
 
 # %% wrong="size-one-side" fails="size-by-hand size-none size-torch"
 def out_size(h, k, s=1, p=0, d=1):
@@ -575,10 +642,22 @@ def out_size(h, k, s=1, p=0, d=1):
     return free // s + 1
 
 
+# %% [markdown] mistake="size-one-side"
+# Counts the padding on one side only.
+#
+# `out_size(6, 3, p=1)` gives 5, though a kernel of 3 with padding 1 keeps the length 6. Draw the six boxes with the padding that the
+# statement describes, and count the places in the row.
+
 # %% wrong="size-no-error" fails="size-none size-torch"
 def out_size(h, k, s=1, p=0, d=1):
     return (h + 2 * p - d * (k - 1) - 1) // s + 1
 
+
+# %% [markdown] mistake="size-no-error"
+# Returns a number even where no window fits, and never raises `ValueError`.
+#
+# `out_size(2, 3)` gives 0 and `out_size(2, 6)` gives -3, but a number of windows cannot be negative. The statement asks for an error in
+# such cases. How large is the room to move when exactly one window fits, and how large when none does?
 
 # %% wrong="size-int" fails="size-none size-torch"
 def out_size(h, k, s=1, p=0, d=1):
@@ -587,6 +666,12 @@ def out_size(h, k, s=1, p=0, d=1):
         raise ValueError("no window fits")
     return windows
 
+
+# %% [markdown] mistake="size-int"
+# Rounds negative room towards 0, so a kernel that is too long can still fit once.
+#
+# `out_size(2, 3)` raises the error, but `out_size(2, 3, 2)` returns 1: the room is -1, half of it is -0.5, and you round that up to 0.
+# Whether one window fits cannot depend on the stride. Try your way of rounding on some negative numbers.
 
 # %% right="size-count"
 def out_size(h, k, s=1, p=0, d=1):
@@ -785,6 +870,12 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
+# %% [markdown] mistake="conv-flipped"
+# Flips every block top to bottom and left to right.
+#
+# Kernels of 1 × 1, as in the worked example, cannot show it. Lay [[1, 100]] on the pixels 0 and 11: the result should be 1100, yours is 11.
+# Follow the indices u and v in the formula of this chapter: do they run the same way in the picture and in the kernel?
+
 # %% wrong="conv-one-kernel" fails="conv-by-hand conv-torch conv-defaults"
 def conv2d(x, w, b=None, stride=1, padding=0):
     x = F.pad(x, [padding] * 4)
@@ -796,6 +887,12 @@ def conv2d(x, w, b=None, stride=1, padding=0):
             y[:, :, i, j] = torch.einsum("ncab,oab->no", part, w[:, 0])
     return y if b is None else y + b.reshape(-1, 1, 1)
 
+
+# %% [markdown] mistake="conv-one-kernel"
+# Uses one slice of a block for all input channels.
+#
+# In the example worked by hand you get (1 + 3) · 10 + 5 = 45 and not 315: the slice with 100 is never used. That is what the common note
+# claims. Which axes do the block and the window share, and over which of them do you multiply in pairs?
 
 # %% wrong="conv-ceil" fails="conv-stride conv-torch"
 def conv2d(x, w, b=None, stride=1, padding=0):
@@ -810,6 +907,12 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
+# %% [markdown] mistake="conv-ceil"
+# Rounds the number of windows up, so the last ones stick out of the padded picture.
+#
+# For one row of 4 pixels, a kernel of 1 × 3 and stride 2 only one window fits, but you return two numbers; the second one was made with
+# zeros that nobody put there. Work out the room to move, and what becomes of half a step.
+
 # %% wrong="conv-bias-per-channel" fails="conv-by-hand conv-torch"
 def conv2d(x, w, b=None, stride=1, padding=0):
     x = F.pad(x, [padding] * 4)
@@ -823,6 +926,12 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     return y
 
 
+# %% [markdown] mistake="conv-bias-per-channel"
+# Adds the bias once for each input channel.
+#
+# In the example worked by hand, with two channels and bias 5, you get 320 and 430, that is 5 too much in each place. With one channel all
+# is well. At which moment of the sum over the channels does a block's bias come in, and how often?
+
 # %% wrong="conv-stride-ignored-in-window" fails="conv-stride conv-torch"
 def conv2d(x, w, b=None, stride=1, padding=0):
     x = F.pad(x, [padding] * 4)
@@ -834,11 +943,23 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
+# %% [markdown] mistake="conv-stride-ignored-in-window"
+# Uses the stride for the size of the result, but moves the window by single places.
+#
+# Take one row with the pixels 1 to 5, a kernel [[1]] and stride 2: you return 1, 2, 3 and not 1, 3, 5. The shape is right, so only the
+# numbers show it. Where in the padded picture does the window for place (i, j) start?
+
 # %% wrong="conv-bias-last" fails="conv-blocks conv-torch"
 def conv2d(x, w, b=None, stride=1, padding=0):
     y = F.conv2d(x, w, None, stride, padding)
     return y if b is None else y + b
 
+
+# %% [markdown] mistake="conv-bias-last"
+# Adds the biases along the columns of the result, not along its output channels.
+#
+# With two blocks of zeros, biases 100 and 200 and a picture of two columns, each row of your result is 100, 200 in both channels. With
+# other widths there is an error about sizes. Print the shapes of the result and of `b`: with which axis does the addition line `b` up?
 
 # %% wrong="conv-one-block" fails="conv-blocks conv-torch conv-defaults"
 def conv2d(x, w, b=None, stride=1, padding=0):
@@ -852,10 +973,23 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     return y if b is None else y + b.reshape(-1, 1, 1)
 
 
+# %% [markdown] mistake="conv-one-block"
+# Pairs picture n with block n, where every picture must meet every block.
+#
+# Two pictures of one pixel, 1 and 2, and two blocks, 10 and 100, should give (10, 100) and (20, 200); you return (10, 10) and (200, 200).
+# With other numbers of pictures and blocks there is an error about sizes. Write down the axes of window and blocks: which of them must not
+# be lined up?
+
 # %% wrong="conv-padded-top-left" fails="conv-stride conv-torch"
 def conv2d(x, w, b=None, stride=1, padding=0):
     return F.conv2d(F.pad(x, (padding, 0, padding, 0)), w, b, stride)
 
+
+# %% [markdown] mistake="conv-padded-top-left"
+# Pads at the top and on the left only.
+#
+# A 3 × 3 picture with a 3 × 3 kernel and padding 1 gives you 2 × 2 numbers, where the size should stay 3 × 3. Print the shape of the padded
+# picture, and compare it with what the chapter says about the sides.
 
 # %% right="conv-shifted-copies"
 def conv2d(x, w, b=None, stride=1, padding=0):
@@ -985,6 +1119,12 @@ def fc_params(c_in, c_out, h, w, bias=True):
     return n_in * n_out + n_out * bias
 
 
+# %% [markdown] mistake="counts-no-input-channels"
+# Leaves the number of input channels out of `conv_params`.
+#
+# You return 208 for `conv_params(3, 8, 5)`, the same as for a picture with one channel, where the statement has 608. Print the shape of
+# `nn.Conv2d(3, 8, 5).weight`, and ask how many numbers one block has.
+
 # %% wrong="counts-bias-lost" fails="counts-by-hand counts-torch"
 def conv_params(c_in, c_out, k, bias=True):
     return c_out * c_in * k**2
@@ -994,6 +1134,12 @@ def fc_params(c_in, c_out, h, w, bias=True):
     return c_in * h * w * c_out * h * w
 
 
+# %% [markdown] mistake="counts-bias-lost"
+# Never counts the biases, also where `bias` is true.
+#
+# You return 600 and 72 where the worked examples have 608 and 84. What is missing is one number for each block, and one for each output of
+# the fully connected layer. What does `bias` change in your answer when it is true?
+
 # %% wrong="counts-bias-per-slice" fails="counts-by-hand counts-torch"
 def conv_params(c_in, c_out, k, bias=True):
     return c_out * c_in * (k**2 + bias)
@@ -1002,6 +1148,12 @@ def conv_params(c_in, c_out, k, bias=True):
 def fc_params(c_in, c_out, h, w, bias=True):
     return c_in * h * w * c_out * h * w + c_out * bias
 
+
+# %% [markdown] mistake="counts-bias-per-slice"
+# Counts a bias for each slice of a block, and in `fc_params` one for each channel.
+#
+# You return 624 where the worked example has 608, and 74 where it has 84: too many biases in the first function, too few in the second. How
+# many numbers come out of one block at one place, and how many outputs has the fully connected layer?
 
 # %% right="counts-layers"
 def conv_params(c_in, c_out, k, bias=True):
@@ -1149,6 +1301,12 @@ def receptive_field(layers):
     return size, step
 
 
+# %% [markdown] mistake="field-no-stride"
+# Adds up the layers as if all strides before them were 1.
+#
+# For `[(3, 2, 1), (3, 1, 1)]` you get a field of 5, not 7, though your step of 2 is right. After a stride of 2 neighbours in the map lie 2
+# pixels apart, so the next kernel covers more of the picture. Where does the rule use the step j?
+
 # %% wrong="field-own-stride" fails="field-order field-measured"
 def receptive_field(layers):
     size, step = 1, 1
@@ -1157,6 +1315,12 @@ def receptive_field(layers):
         size += d * (k - 1) * step
     return size, step
 
+
+# %% [markdown] mistake="field-own-stride"
+# Lets the stride of a layer already widen what this layer itself sees.
+#
+# A single layer `[(3, 2, 1)]` sees 3 pixels, as its windows are 3 wide; you say 5, and 9 in the worked example. A stride sets how far apart
+# the windows lie. For which layers does that matter? The rule has two lines and the word "then".
 
 # %% wrong="field-stride-not-multiplied" fails="field-order field-measured"
 def receptive_field(layers):
@@ -1167,6 +1331,12 @@ def receptive_field(layers):
     return size, step
 
 
+# %% [markdown] mistake="field-stride-not-multiplied"
+# Keeps only the stride of the last layer as the step.
+#
+# In the worked example your field of 7 is right, but the step is 1 and not 2: the last layer has stride 1, yet its numbers still lie 2
+# pixels apart, because of the layer before. For two layers of stride 2, mark on paper which pixels the windows start at.
+
 # %% wrong="field-no-dilation" fails="field-order field-measured"
 def receptive_field(layers):
     size, step = 1, 1
@@ -1175,6 +1345,12 @@ def receptive_field(layers):
         step *= s
     return size, step
 
+
+# %% [markdown] mistake="field-no-dilation"
+# Ignores the dilation of the layers.
+#
+# A single layer `[(3, 1, 2)]` sees 3 pixels in your answer. Its three numbers lie two places apart, so draw the row of pixels, and count
+# from the first that it meets to the last. Which of the three numbers in each tuple does your answer never use?
 
 # %% right="field-backwards"
 def receptive_field(layers):
@@ -1288,6 +1464,12 @@ def multiplications(k, n, c):
     return n * k * k * c * c
 
 
+# %% [markdown] mistake="note-same-slices"
+# Gives every channel the same slice, which is what the note claims.
+#
+# In the example worked by hand you return 5, 5, 5 where −5, 0, 5 is wanted. Your weight sees only the sum of the channels, so a pure red
+# and a pure blue page look the same to it. What must each of the three kinds of channel contribute to the result?
+
 # %% wrong="note-signs" fails="note-by-hand note-pages note-random"
 def difference_weight(k, plus, minus, c_in):
     weight = k.new_zeros(1, c_in, *k.shape)
@@ -1298,6 +1480,12 @@ def difference_weight(k, plus, minus, c_in):
 def multiplications(k, n, c):
     return n * k * k * c * c
 
+
+# %% [markdown] mistake="note-signs"
+# Exchanges the signs: subtracts channel `plus` and adds channel `minus`.
+#
+# In the example worked by hand, with `plus` 2 and `minus` 0, your slices are 5, 0, −5. Everything else is right. Read once more from which
+# of the two channels the other is taken away, and count the channels from 0.
 
 # %% wrong="note-one-c" fails="note-by-hand note-random"
 def difference_weight(k, plus, minus, c_in):
@@ -1310,6 +1498,12 @@ def multiplications(k, n, c):
     return n * k * k * c
 
 
+# %% [markdown] mistake="note-one-c"
+# Counts the channels only once in `multiplications`.
+#
+# You return 54 and 98 where the worked examples have 108 and 196; with one channel both ways agree. One number of a result needs a product
+# for every number of its block. How many such numbers stand at one place of a result with `c` channels?
+
 # %% wrong="note-float32" fails="note-by-hand note-random"
 def difference_weight(k, plus, minus, c_in):
     weight = torch.zeros(1, c_in, *k.shape)
@@ -1320,6 +1514,12 @@ def difference_weight(k, plus, minus, c_in):
 def multiplications(k, n, c):
     return n * k * k * c * c
 
+
+# %% [markdown] mistake="note-float32"
+# Makes a float32 weight whatever the dtype of `k`.
+#
+# Put a float64 slice in, and use your weight on a float64 picture: `F.conv2d` stops with "expected scalar type Double but found Float". The
+# statement names the dtype of the weight. Print the `.dtype` of the tensor that you fill.
 
 # %% wrong="note-flipped" fails="note-random"
 def difference_weight(k, plus, minus, c_in):
@@ -1332,6 +1532,12 @@ def difference_weight(k, plus, minus, c_in):
 def multiplications(k, n, c):
     return n * k * k * c * c
 
+
+# %% [markdown] mistake="note-flipped"
+# Flips the slice before it is put into the weight.
+#
+# Take the slice [[1, 2]] and a channel `plus` with the pixels 1, 0, 0: the correlation is 1, 0, but your weight makes 2, 0. A constant page
+# or a slice of 1 × 1 does not show it. What does `F.conv2d` do with a kernel, by the first pages of this chapter?
 
 # %% right="note-stack"
 def difference_weight(k, plus, minus, c_in):
@@ -1517,6 +1723,12 @@ def nearest_up(x, f):
     return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
 
 
+# %% [markdown] mistake="pool-zero-padding"
+# Pads with zeros for the maximum, and a zero wins against negative numbers.
+#
+# In the example worked by hand all pixels are negative, and you return 0 four times, a number that is nowhere in the picture. After a ReLU
+# nobody would notice. The statement says that the padding never wins: against which numbers must it lose?
+
 # %% wrong="pool-pad-never-counted" fails="pool-avg pool-torch"
 def max_pool(x, k, s, p):
     return F.pad(x, [p] * 4, value=-torch.inf).unfold(2, k, s).unfold(3, k, s).amax(dim=(4, 5))
@@ -1529,6 +1741,12 @@ def avg_pool(x, k, s, p, include_pad=True):
 def nearest_up(x, f):
     return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
 
+
+# %% [markdown] mistake="pool-pad-never-counted"
+# Leaves the padding out of the mean even with `include_pad=True`.
+#
+# In the example worked by hand `avg_pool` should give a quarter of each pixel, −0.25 to −1, as each window holds one pixel and three zeros;
+# yours gives −1 to −4 for both settings. By how many numbers do you divide, and does that depend on `include_pad`?
 
 # %% wrong="pool-pad-always-counted" fails="pool-avg pool-torch"
 def max_pool(x, k, s, p):
@@ -1543,6 +1761,12 @@ def nearest_up(x, f):
     return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
 
 
+# %% [markdown] mistake="pool-pad-always-counted"
+# Counts the padding in the mean even with `include_pad=False`.
+#
+# In the example worked by hand each window has one pixel of the picture, so with `include_pad=False` the mean is that pixel, −1 to −4;
+# yours is a quarter of it for both settings. How many places of a window lie in the picture, and how could you count them for every window?
+
 # %% wrong="pool-tiles" fails="pool-up pool-torch"
 def max_pool(x, k, s, p):
     return F.pad(x, [p] * 4, value=-torch.inf).unfold(2, k, s).unfold(3, k, s).amax(dim=(4, 5))
@@ -1555,6 +1779,12 @@ def avg_pool(x, k, s, p, include_pad=True):
 def nearest_up(x, f):
     return x.repeat(1, 1, f, f)
 
+
+# %% [markdown] mistake="pool-tiles"
+# Lays copies of the whole picture side by side in `nearest_up`.
+#
+# [[1, 2]] with `f = 2` becomes 1, 2, 1, 2 in each row of yours, and not 1, 1, 2, 2. A picture of one pixel looks the same both ways. Where
+# should the f copies of one number stand in the result?
 
 # %% wrong="pool-stride-is-k" fails="pool-max pool-avg pool-torch"
 def max_pool(x, k, s, p):
@@ -1569,6 +1799,12 @@ def nearest_up(x, f):
     return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
 
 
+# %% [markdown] mistake="pool-stride-is-k"
+# Moves the window by `k` places each time and ignores `s`.
+#
+# Take two equal rows 1, 2, 3, 4, 5, 6 with `k = 2`, `s = 1` and no padding: the maxima should be 2, 3, 4, 5, 6, but you return 2, 4, 6. The
+# worked example has `k` equal to `s`, so it cannot show this. Where in your functions does `s` occur?
+
 # %% wrong="pool-corner-count" fails="pool-avg pool-torch"
 def max_pool(x, k, s, p):
     return F.max_pool2d(x, k, s, p)
@@ -1582,6 +1818,12 @@ def avg_pool(x, k, s, p, include_pad=True):
 def nearest_up(x, f):
     return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
 
+
+# %% [markdown] mistake="pool-corner-count"
+# Divides every window by the count of a corner window when `include_pad=False`.
+#
+# On a 3 × 3 picture of ones with `k = 3`, `s = 1`, `p = 1` every mean of real pixels is 1. Yours is 1 in the corners, 1.5 at the sides and
+# 2.25 in the middle. Count by hand how many pixels of the picture each of the nine windows holds.
 
 # %% right="pool-loops"
 def pooled(x, k, s, reduce):
@@ -1722,12 +1964,24 @@ def mix_channels(parts, w, b):
     return (x.reshape(-1, c) @ w.reshape(-1, c).T + b).reshape(n, -1, h, v)
 
 
+# %% [markdown] mistake="mix-reshape"
+# Cuts the numbers into pixels without moving the channel axis first.
+#
+# Channel 0 holds 1, 2, 3 and channel 1 holds 10, 20, 30. The first pixel is (1, 10), but yours is (1, 2), two neighbours of one channel;
+# with weights 1 and 100 that gives 201 and not 1001. The shapes fit all the same. In which order do the numbers lie in memory?
+
 # %% wrong="mix-reshape-back" fails="mix-places mix-torch"
 def mix_channels(parts, w, b):
     x = torch.cat(parts, dim=1)
     n, c, h, v = x.shape
     return (x.permute(0, 2, 3, 1) @ w.reshape(-1, c).T + b).reshape(n, -1, h, v)
 
+
+# %% [markdown] mistake="mix-reshape-back"
+# Reshapes the result back although its channels still stand last.
+#
+# With channels 1, 2, 3 and 10, 20, 30 and weights that change nothing, your first channel is 1, 10, 2: the numbers are right, but in the
+# wrong places. Write the meaning of each axis next to the shape before and after your last line. Did an axis have to move?
 
 # %% wrong="mix-order" fails="mix-by-hand mix-torch"
 def mix_channels(parts, w, b):
@@ -1736,11 +1990,23 @@ def mix_channels(parts, w, b):
     return y.permute(0, 3, 1, 2)
 
 
+# %% [markdown] mistake="mix-order"
+# Puts the parts together in the reverse order.
+#
+# In the example worked by hand your channels come as 3, 1, 2, so the first result is 3 + 10 + 200 = 213 and not 321. With a single part
+# nothing shows. In which order does the list stand, and which column of the weights belongs to its first channel?
+
 # %% wrong="mix-no-bias" fails="mix-by-hand mix-torch"
 def mix_channels(parts, w, b):
     x = torch.cat(parts, dim=1)
     return (x.permute(0, 2, 3, 1) @ w.flatten(1).T).permute(0, 3, 1, 2)
 
+
+# %% [markdown] mistake="mix-no-bias"
+# Leaves out the bias `b`.
+#
+# In the example worked by hand the second channel is 3, where the statement has 3.5. The first channel has bias 0 and looks right. Where in
+# your function does `b` occur, and along which axis does each of its numbers belong?
 
 # %% right="mix-permute"
 def mix_channels(parts, w, b):
@@ -1940,17 +2206,35 @@ def is_equivariant(f, x, shift, band):
     return torch.allclose(a[inner], b[inner], rtol=0, atol=1e-4)
 
 
+# %% [markdown] mistake="equi-invariance"
+# Compares f(shift(x)) with f(x) itself, which tests invariance.
+#
+# Doubling should be equivariant, but for [1, 2, 3] moved by one you compare [6, 2, 4] with [2, 4, 6] and answer `False`. Read the two
+# formulas above the exercise: what happens to the result in each? Which one has the map move with the picture?
+
 # %% wrong="equi-band-counted" fails="equi-band equi-kinds"
 def is_equivariant(f, x, shift, band):
     a, b = f(torch.roll(x, shift, (2, 3))), torch.roll(f(x), shift, (2, 3))
     return torch.allclose(a, b, rtol=0, atol=1e-4)
 
 
+# %% [markdown] mistake="equi-band-counted"
+# Compares the whole pictures and never leaves out the band.
+#
+# A 3 × 3 mean with padding is "not equivariant" in your answer for every `band`, also for a wide one, since the zeros at the edge always
+# differ. Does your answer depend on `band` at all? On paper, mark the places of a 9 × 9 picture that remain with band 3.
+
 # %% wrong="equi-minus-zero" fails="equi-by-hand"
 def is_equivariant(f, x, shift, band):
     a, b = f(torch.roll(x, shift, (2, 3))), torch.roll(f(x), shift, (2, 3))
     return torch.allclose(a[:, :, band:-band, band:-band], b[:, :, band:-band, band:-band], rtol=0, atol=1e-4)
 
+
+# %% [markdown] mistake="equi-minus-zero"
+# Compares an empty slice when the band is 0, so that every f passes.
+#
+# With band 0 you answer `True` for the mirror too, as nothing is left that could differ. Print the shape of what you compare for the bands
+# 0 and 1, and ask where a slice ends whose end is minus zero.
 
 # %% wrong="equi-wrong-way" fails="equi-band equi-kinds"
 def is_equivariant(f, x, shift, band):
@@ -1959,12 +2243,24 @@ def is_equivariant(f, x, shift, band):
     return torch.allclose(a[inner], b[inner], rtol=0, atol=1e-4)
 
 
+# %% [markdown] mistake="equi-wrong-way"
+# Moves f(x) the opposite way to the picture.
+#
+# For doubling, [1, 2, 3] and a move by one to the right you compare [6, 2, 4] with [4, 6, 2] and answer `False`, though doubling is
+# equivariant. Print both results for this example. Which way does the map have to go when the picture goes right?
+
 # %% wrong="equi-mean" fails="equi-band equi-kinds"
 def is_equivariant(f, x, shift, band):
     a, b = f(torch.roll(x, shift, (2, 3))), torch.roll(f(x), shift, (2, 3))
     inner = (..., slice(band, x.shape[2] - band), slice(band, x.shape[3] - band))
     return bool((a[inner] - b[inner]).abs().mean() <= 1e-4)
 
+
+# %% [markdown] mistake="equi-mean"
+# Tests the mean of the differences, where each single one must be small.
+#
+# If 2 of 100 places differ by 0.001, their mean is 0.00002, and you answer `True`. The statement allows at most 0.0001 at every remaining
+# place. Which one number tells you about the worst place?
 
 # %% right="equi-mask"
 def is_equivariant(f, x, shift, band):
@@ -2183,6 +2479,12 @@ def conv_backward(dy, x, w, stride, padding):
     return dbig[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]], dw, dy.sum((0, 2, 3))
 
 
+# %% [markdown] mistake="back-stride-ignored"
+# Adds the shares for `dx` to windows one place apart, whatever the stride.
+#
+# Take four pixels, the kernel [10, 100], stride 2 and `dy` [1, 1]: the windows do not overlap, so `dx` is 10, 100, 10, 100. Yours is 10,
+# 110, 100, 0. From which pixels was each result made in the forward pass? Those and no others get its share.
+
 # %% wrong="back-assigned" fails="back-by-hand back-gradcheck back-torch"
 def conv_backward(dy, x, w, stride, padding):
     big = F.pad(x, [padding] * 4)
@@ -2194,6 +2496,12 @@ def conv_backward(dy, x, w, stride, padding):
             dw += torch.einsum("no,ncab->ocab", dy[:, :, i, j], big[:, :, at : at + w.shape[2], to : to + w.shape[3]])
     return dbig[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]], dw, dy.sum((0, 2, 3))
 
+
+# %% [markdown] mistake="back-assigned"
+# Overwrites the shares of earlier windows in `dx` where they should add up.
+#
+# In the example worked by hand your `dx` is 10, 50, 500: the middle pixel was used by two windows, with shares of 100 and 50, and only the
+# last share is left. What must happen at a pixel where windows overlap?
 
 # %% wrong="back-flipped" fails="back-by-hand back-stride back-gradcheck back-torch"
 def conv_backward(dy, x, w, stride, padding):
@@ -2207,6 +2515,12 @@ def conv_backward(dy, x, w, stride, padding):
     return dbig[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]], dw, dy.sum((0, 2, 3))
 
 
+# %% [markdown] mistake="back-flipped"
+# Flips the kernel in the shares for `dx`.
+#
+# In the example worked by hand your `dx` is 100, 510, 50 and not 10, 150, 500. The first pixel was multiplied by 10 in the forward pass, so
+# its share cannot contain the 100. For one window, write down which number of the kernel met which pixel.
+
 # %% wrong="back-padding-kept" fails="back-gradcheck back-torch"
 def conv_backward(dy, x, w, stride, padding):
     big = F.pad(x, [padding] * 4)
@@ -2219,6 +2533,13 @@ def conv_backward(dy, x, w, stride, padding):
     return dbig, dw, dy.sum((0, 2, 3))
 
 
+# %% [markdown] mistake="back-padding-kept"
+# Returns `dx` with the padding still around it.
+#
+# For a 4 × 4 picture with padding 1 your `dx` is 6 × 6, though it must have the shape of `x`. The shares of the padding belong to zeros
+# that nobody can learn. Print the shapes of `dx` and `x` with a padding above 0, and read the last sentence on the pixels above the
+# exercise.
+
 # %% wrong="back-batch-mean" fails="back-gradcheck back-torch"
 def conv_backward(dy, x, w, stride, padding):
     big = F.pad(x, [padding] * 4)
@@ -2230,6 +2551,12 @@ def conv_backward(dy, x, w, stride, padding):
             dw += torch.einsum("no,ncab->ocab", dy[:, :, i, j], big[:, :, at : at + w.shape[2], to : to + w.shape[3]]) / len(x)
     return dbig[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]], dw, dy.sum((2, 3)).mean(0)
 
+
+# %% [markdown] mistake="back-batch-mean"
+# Divides `dw` and `db` by the number of pictures, as a mean over the batch.
+#
+# Put the picture worked by hand in twice, with the same `dy`: each of the two uses the weights, so `dw` should become 22, 34 and `db` 12;
+# yours stay at 11, 17 and 6. What do the formulas do with the index n? A mean in the loss would already be inside `dy`.
 
 # %% right="back-by-kernel"
 def conv_backward(dy, x, w, stride, padding):

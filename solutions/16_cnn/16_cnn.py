@@ -315,6 +315,12 @@ def lenet(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="lenet-fixed-400"
+# Writes 400 as the flatten size, whatever `size` is.
+#
+# Sizes 28 and 31 run, but with `size` 32 there come 576 numbers out of the flatten, and your first linear layer waits for 400. Follow a
+# side of 32 through the layers, as the statement does for 28. Where does your code use `size`?
+
 # %% wrong="lenet-no-padding" fails="lenet-shapes lenet-values"
 def lenet(size=28, n_classes=10):
     side = ((size - 4) // 2 - 4) // 2
@@ -323,6 +329,12 @@ def lenet(size=28, n_classes=10):
         *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, n_classes)),
     )
 
+
+# %% [markdown] mistake="lenet-no-padding"
+# Leaves out the padding of the first convolution.
+#
+# For 28 your sides go 28, 24, 12, 8, 4, so the first linear layer has 256 inputs and the network 44,426 parameters, where the statement
+# says 400 and 61,706. Compare your sides with the row by hand, one after the other, and look where they part.
 
 # %% wrong="lenet-quarter" fails="lenet-shapes lenet-runs lenet-sizes"
 def lenet(size=28, n_classes=10):
@@ -333,6 +345,12 @@ def lenet(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="lenet-quarter"
+# Takes a quarter of `size` as the last side, as if pooling alone made the map smaller.
+#
+# For 28 your first linear layer waits for 784 numbers (a side of 7), but 400 arrive, and the network cannot run. The row by hand says 28,
+# 14, 10, 5. Which step between 14 and 10 is missing in your count?
+
 # %% wrong="lenet-tanh" fails="lenet-runs lenet-values"
 def lenet(size=28, n_classes=10):
     side = (size // 2 - 4) // 2
@@ -341,6 +359,12 @@ def lenet(size=28, n_classes=10):
         *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, n_classes)),
     )
 
+
+# %% [markdown] mistake="lenet-tanh"
+# Builds the LeNet of 1998, with tanh and average pooling.
+#
+# All shapes and counts agree, but the answers do not: for a 2, tanh gives 0.964 and not 2, and a window of 0, 0, 0, 8 gives 2 on average
+# where its largest value is 8. The statement lists the modern layers; compare the list with `print(lenet())`.
 
 # %% wrong="lenet-softmax" fails="lenet-runs lenet-values"
 def lenet(size=28, n_classes=10):
@@ -359,6 +383,12 @@ def lenet(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="lenet-softmax"
+# Ends with a softmax, so it returns probabilities instead of logits.
+#
+# The outputs of each picture are positive and add up to 1, whatever the weights are. The statement says what stands at the end of the
+# network. What does the cross entropy of chapter 7 do with the numbers that it is given?
+
 # %% wrong="lenet-relu-at-the-end" fails="lenet-runs lenet-values"
 def lenet(size=28, n_classes=10):
     side = (size // 2 - 4) // 2
@@ -368,6 +398,12 @@ def lenet(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="lenet-relu-at-the-end"
+# Puts a ReLU behind the last linear layer, so no logit can be negative.
+#
+# A logit of -0.5 comes out as 0, and all kinds that the network finds unlikely look equally unlikely. Count the ReLUs in the statement's
+# list of layers, and look what follows the last of its three linear layers.
+
 # %% wrong="lenet-average" fails="lenet-runs lenet-values"
 def lenet(size=28, n_classes=10):
     side = (size // 2 - 4) // 2
@@ -376,6 +412,12 @@ def lenet(size=28, n_classes=10):
         *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, n_classes)),
     )
 
+
+# %% [markdown] mistake="lenet-average"
+# Pools by the average instead of the largest value.
+#
+# All shapes and counts agree, since both kinds of pooling halve the side; but a window of 0, 0, 0, 8 becomes 2 in your network, where the
+# statement's pooling gives 8. Look at the name of the pooling layer in `print(lenet())`.
 
 # %% right="lenet-dry-run"
 def lenet(size=28, n_classes=10):
@@ -687,6 +729,12 @@ def net_summary(model, x):
     return rows
 
 
+# %% [markdown] mistake="summary-shared-twice"
+# Counts the parameters of a module again at every call.
+#
+# A `Linear(3, 3)` used twice has 12 parameters, and your two rows say 12 and 12, so the column adds up to 24. The statement has a sentence
+# on this in bold. What must your function remember from one row to the next?
+
 # %% wrong="summary-hooks-left" fails="summary-clean summary-error summary-nested"
 def net_summary(model, x):
     rows, seen = [], set()
@@ -705,6 +753,12 @@ def net_summary(model, x):
         model(x)
     return rows
 
+
+# %% [markdown] mistake="summary-hooks-left"
+# Never takes its hooks off again.
+#
+# A network with two leaves carries two of your hooks after one call of `net_summary` and four after the second, and each later run of the
+# network calls them all. The text above says what `register_forward_hook` returns; what do you do with it?
 
 # %% wrong="summary-no-finally" fails="summary-error"
 def net_summary(model, x):
@@ -727,6 +781,12 @@ def net_summary(model, x):
     return rows
 
 
+# %% [markdown] mistake="summary-no-finally"
+# Leaves its hooks on the network when the model raises an error.
+#
+# With a model whose second layer does not fit the first, the error comes out as it should, but two hooks stay behind. An error leaves your
+# function at once: mark the line in which it happens, and ask which of the lines after it still run.
+
 # %% wrong="summary-places-forgotten" fails="summary-conv summary-nested summary-alone"
 def net_summary(model, x):
     rows, seen, handles = [], set(), []
@@ -748,6 +808,12 @@ def net_summary(model, x):
             handle.remove()
     return rows
 
+
+# %% [markdown] mistake="summary-places-forgotten"
+# Counts each weight of a convolution once, not once for every place of the output.
+#
+# A 3×3 kernel from 1 to 2 channels on a 4×4 picture, padding 1, has 18 weights, and you give 18 multiplications; by hand there are 288.
+# Compare with the formula for multiplications in the text, factor by factor.
 
 # %% wrong="summary-late-name" fails="summary-by-hand summary-conv summary-nested"
 def net_summary(model, x):
@@ -772,6 +838,12 @@ def net_summary(model, x):
     return rows
 
 
+# %% [markdown] mistake="summary-late-name"
+# Gives every row the name of the last module.
+#
+# For a network of Linear, Tanh and the same Linear all three of your rows are called "1". Your hook looks its name up when it is called,
+# and by then the loop is over. Compare with how `listener` in the text comes to know its label.
+
 # %% wrong="summary-containers-too" fails="summary-by-hand summary-conv summary-nested summary-alone"
 def net_summary(model, x):
     rows, seen, handles = [], set(), []
@@ -793,6 +865,12 @@ def net_summary(model, x):
             handle.remove()
     return rows
 
+
+# %% [markdown] mistake="summary-containers-too"
+# Lists the containers as well as the leaves.
+#
+# A `Sequential` of two layers gives you a third row, `('', 'Sequential', …)`, for the whole. The first sentence of the statement says which
+# modules get a hook, and explains the word. Which question can you put to a module to find out?
 
 # %% wrong="summary-children-only" fails="summary-conv summary-nested summary-alone"
 def net_summary(model, x):
@@ -817,6 +895,12 @@ def net_summary(model, x):
     return rows
 
 
+# %% [markdown] mistake="summary-children-only"
+# Looks at the direct children only, so leaves inside them and a model without children are missed.
+#
+# With a `Sequential` inside a `Sequential` you give one row `('0', 'Sequential', …)` with 0 multiplications where its layers `0.0` and
+# `0.1` should stand; and a single `Linear` gives an empty list. How deep does your loop look, and how deep does the statement ask?
+
 # %% wrong="summary-counted-by-module" fails="summary-by-hand summary-nested"
 def net_summary(model, x):
     rows, seen, handles = [], set(), []
@@ -840,6 +924,12 @@ def net_summary(model, x):
     return rows
 
 
+# %% [markdown] mistake="summary-counted-by-module"
+# Remembers which modules were counted, not which parameter tensors.
+#
+# Two different `Linear(3, 3)` that share one weight have 15 parameters in all; your rows say 12 and 12. The second row should hold what is
+# new in it. Read the bold words in the statement: what is it that is counted once?
+
 # %% wrong="summary-clears-all-hooks" fails="summary-clean summary-nested"
 def net_summary(model, x):
     rows, seen, handles = [], set(), []
@@ -862,6 +952,12 @@ def net_summary(model, x):
             module._forward_hooks.clear()
     return rows
 
+
+# %% [markdown] mistake="summary-clears-all-hooks"
+# Removes all hooks at the end, those of others too.
+#
+# If somebody put a hook on a layer before, it is gone after your `net_summary`, and their program goes silent without an error. The
+# statement says which hooks go and which stay. How could you tell yours from theirs?
 
 # %% right="summary-names-by-module"
 def net_summary(model, x):
@@ -1168,6 +1264,12 @@ def alex_mini(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="alex-halved"
+# Halves the side at each pooling, which a window of 3 with stride 2 does not do.
+#
+# For 28 your first linear layer waits for 216 numbers (a side of 3), and 96 arrive; for 31 it fits by chance. The statement has a formula
+# for overlapping pooling. Work it out for 28 and compare with your count, step by step.
+
 # %% wrong="alex-no-overlap" fails="alex-runs alex-values"
 def alex_mini(size=28, n_classes=10):
     def conv(ci, co, k):
@@ -1189,6 +1291,12 @@ def alex_mini(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="alex-no-overlap"
+# Pools with windows of 2, which do not overlap.
+#
+# Your network runs, but for 28 its sides go 28, 14, 7, 3 and the flatten size is 216, where the statement says 28, 13, 6, 2 and 96. Compare
+# the window and the stride of your pooling with the table: two numbers, and they differ.
+
 # %% wrong="alex-no-dropout" fails="alex-layers"
 def alex_mini(size=28, n_classes=10):
     def conv(ci, co, k):
@@ -1202,6 +1310,12 @@ def alex_mini(size=28, n_classes=10):
     )
 
 
+# %% [markdown] mistake="alex-no-dropout"
+# Leaves out the dropout layers.
+#
+# The shapes, the parameters and the answers in evaluation mode are all right, because dropout has no parameters and is silent there; in
+# training it is missing. Put `print(alex_mini())` beside the table and tick off each layer of stages 6 and 7.
+
 # %% wrong="alex-no-bias" fails="alex-layers alex-values"
 def alex_mini(size=28, n_classes=10):
     def conv(ci, co, k, bias=True):
@@ -1214,6 +1328,12 @@ def alex_mini(size=28, n_classes=10):
         *(*conv(24, 32, 3), *conv(32, 32, 3), *conv(32, 24, 3), nn.MaxPool2d(3, 2), nn.Flatten(), *back),
     )
 
+
+# %% [markdown] mistake="alex-no-bias"
+# Leaves a convolution without its bias.
+#
+# `len(list(alex_mini().parameters()))` is not 16: eight layers with a weight and a bias each are asked for, and yours has fewer tensors.
+# Print the shapes of the parameters and look for a weight that no bias follows.
 
 # %% right="alex-dry-run"
 def alex_mini(size=28, n_classes=10):
@@ -1355,6 +1475,12 @@ def three3_vs_7(ci, C):
     return "more"
 
 
+# %% [markdown] mistake="stack-as-noted"
+# Answers "more" always, as the note says.
+#
+# From 8 to 8 channels, three 3×3 have 27·64 = 1,728 weights and one 7×7 has 49·64 = 3,136, all used at the same places. The three examples
+# of `three3_vs_7` in the statement have three different answers. What must the function look at?
+
 # %% wrong="stack-first-layer-forgotten" fails="stack-by-hand stack-costs stack-note stack-cases"
 def stack_cost(n, k, ci, C, H, W):
     return n * k * k * C * C, n * k * k * C * C * H * W, 1 + n * (k - 1)
@@ -1363,6 +1489,12 @@ def stack_cost(n, k, ci, C, H, W):
 def three3_vs_7(ci, C):
     return "less"
 
+
+# %% [markdown] mistake="stack-first-layer-forgotten"
+# Counts every layer from `C` to `C` channels, the first as well, and always answers "less".
+#
+# Three 3×3 layers from 1 to 4 channels have 324 weights, and you count 432. Draw the layers in a row and write on each arrow how many
+# channels pass. Then ask which of your two functions uses `ci` at all.
 
 # %% wrong="stack-field-product" fails="stack-by-hand stack-costs"
 def stack_cost(n, k, ci, C, H, W):
@@ -1375,6 +1507,12 @@ def three3_vs_7(ci, C):
     return "the same" if three == one else "less" if three < one else "more"
 
 
+# %% [markdown] mistake="stack-field-product"
+# Multiplies `n` by `k` for the receptive field.
+#
+# Three layers of 3×3 see 7 pixels, as the figure above shows, and yours says 9; for one layer both agree. Neighbouring windows overlap.
+# Take two layers on paper and mark the pixels that one place of the last map can see.
+
 # %% wrong="stack-equal-only" fails="stack-note stack-cases"
 def stack_cost(n, k, ci, C, H, W):
     weights = k * k * C * (ci + (n - 1) * C)
@@ -1384,6 +1522,12 @@ def stack_cost(n, k, ci, C, H, W):
 def three3_vs_7(ci, C):
     return "less" if ci == C else "more"
 
+
+# %% [markdown] mistake="stack-equal-only"
+# Answers "less" only where `ci` and `C` are equal, and "more" everywhere else.
+#
+# From 10 to 20 channels the three small layers multiply 9,000 times a place and the large one 9,800 times, and you say "more". "the same"
+# never comes out either. Count both sides by hand for one more pair before you look for a rule.
 
 # %% wrong="stack-field-of-threes" fails="stack-by-hand stack-costs"
 def stack_cost(n, k, ci, C, H, W):
@@ -1395,6 +1539,12 @@ def three3_vs_7(ci, C):
     three, one = 9 * ci + 18 * C, 49 * ci
     return "the same" if three == one else "less" if three < one else "more"
 
+
+# %% [markdown] mistake="stack-field-of-threes"
+# Takes 3×3 kernels for granted in the receptive field and ignores `k`.
+#
+# One layer of 5×5 sees 5 pixels, and you say 3; two layers of 7×7 see 13, and you say 5. For kernels of 3 all is right. How much does one
+# more layer add, and on what does that depend?
 
 # %% right="stack-loop"
 def stack_cost(n, k, ci, C, H, W):
@@ -1634,6 +1784,12 @@ class VGG(nn.Module):
         return self.classifier(self.features(x))
 
 
+# %% [markdown] mistake="vgg-first-channels"
+# Gives every convolution of a block `ci` channels in, not only the first.
+#
+# In `vgg_block(2, 1, 4)` both kernels have the shape (4, 1, 3, 3). Four channels leave the first convolution and the second expects one, so
+# the block stops with an error. Write the channels between the layers on paper; the statement has the rule in bold.
+
 # %% wrong="vgg-pool-each" fails="vgg-block vgg-net vgg-values vgg-16"
 def vgg_block(n, ci, co):
     layers = []
@@ -1656,6 +1812,12 @@ class VGG(nn.Module):
     def forward(self, x):
         return self.classifier(self.features(x))
 
+
+# %% [markdown] mistake="vgg-pool-each"
+# Pools after every convolution instead of once at the end of the block.
+#
+# `vgg_block(2, 1, 4)` makes 4×4 out of 16×16, where one halving gives 8×8, and a `VGG` with such a block does not fit its own first linear
+# layer. Read the sentence on `vgg_block` with its brackets: what is repeated `n` times, and what follows?
 
 # %% wrong="vgg-side-not-halved" fails="vgg-net vgg-values vgg-16"
 def vgg_block(n, ci, co):
@@ -1680,6 +1842,12 @@ class VGG(nn.Module):
         return self.classifier(self.features(x))
 
 
+# %% [markdown] mistake="vgg-side-not-halved"
+# Computes the flatten size with the side of the input picture.
+#
+# `VGG(1, 16, [(1, 4)], 6, 3)` waits for 1,024 numbers in its first linear layer, and 256 arrive. The example by hand starts at 28 and ends
+# with a side of 7. What happened to the side on the way, and how often?
+
 # %% wrong="vgg-no-relu-back" fails="vgg-net vgg-values vgg-16"
 def vgg_block(n, ci, co):
     layers = []
@@ -1700,6 +1868,12 @@ class VGG(nn.Module):
     def forward(self, x):
         return self.classifier(self.features(x))
 
+
+# %% [markdown] mistake="vgg-no-relu-back"
+# Leaves out the ReLUs between the linear layers of `classifier`.
+#
+# All shapes and counts are right, but three linear layers in a row without anything between them can do no more than one linear layer. Read
+# the list of the parts of `classifier` in the statement and compare with `print(….classifier)`.
 
 # %% wrong="vgg-rounded-up" fails="vgg-net vgg-values"
 def vgg_block(n, ci, co):
@@ -1724,6 +1898,12 @@ class VGG(nn.Module):
         return self.classifier(self.features(x))
 
 
+# %% [markdown] mistake="vgg-rounded-up"
+# Rounds the side up instead of down where an odd side is halved.
+#
+# `VGG(1, 13, [(1, 4)], 6, 3)` waits for 196 numbers, which is a side of 7, but pooling makes 6 out of 13, and 144 arrive. Try a side of 5
+# on paper with a window of 2: how many full windows fit?
+
 # %% wrong="vgg-quarter" fails="vgg-net vgg-16"
 def vgg_block(n, ci, co):
     layers = []
@@ -1746,6 +1926,12 @@ class VGG(nn.Module):
     def forward(self, x):
         return self.classifier(self.features(x))
 
+
+# %% [markdown] mistake="vgg-quarter"
+# Divides the side by 4, whatever the number of blocks.
+#
+# With two blocks it fits, as in the example by hand. `VGG(1, 16, [(1, 4)], 6, 3)` has one block and waits for 64 numbers, and 256 arrive;
+# with three blocks you wait for too many. On what does the number of halvings depend?
 
 # %% right="vgg-comprehensions"
 def vgg_block(n, ci, co):
@@ -1877,11 +2063,23 @@ def one_by_one_bottleneck(ci, cm, co, k, H, W):
     return direct, narrow, direct / narrow
 
 
+# %% [markdown] mistake="bottleneck-places-forgotten"
+# Leaves out the places: counts weights instead of multiplications.
+#
+# For `(6, 2, 3, 3, 2, 2)` you give 162 and 66, where 648 and 264 are due; the ratio is right and hides it. How often is each weight used
+# when the output has 2 × 2 places? Compare with the example by hand.
+
 # %% wrong="bottleneck-only-wide" fails="bottleneck-by-hand bottleneck-others"
 def one_by_one_bottleneck(ci, cm, co, k, H, W):
     direct, narrow = ci * co * k**2 * H * W, cm * co * k**2 * H * W
     return direct, narrow, direct / narrow
 
+
+# %% [markdown] mistake="bottleneck-only-wide"
+# Does not count the multiplications of the 1×1 convolution.
+#
+# For `(6, 2, 3, 3, 2, 2)` your `narrow` is 216, and 264 are due: 48 are missing, and the ratio looks better than it is. Draw the way round
+# as a chain of two layers, and write its cost on each.
 
 # %% wrong="bottleneck-upside-down" fails="bottleneck-by-hand bottleneck-others"
 def one_by_one_bottleneck(ci, cm, co, k, H, W):
@@ -1889,17 +2087,35 @@ def one_by_one_bottleneck(ci, cm, co, k, H, W):
     return direct, narrow, narrow / direct
 
 
+# %% [markdown] mistake="bottleneck-upside-down"
+# Divides the wrong way round in `ratio`.
+#
+# For `(6, 2, 3, 3, 2, 2)` your two counts, 648 and 264, are right, but the ratio is 0.407… The bottleneck saves work here, so by the
+# statement the ratio must be above 1. Which count stands on top?
+
 # %% wrong="bottleneck-one-place" fails="bottleneck-by-hand bottleneck-others"
 def one_by_one_bottleneck(ci, cm, co, k, H, W):
     direct, narrow = ci * co * k**2 * H * W, ci * cm + cm * co * k**2 * H * W
     return direct, narrow, direct / narrow
 
 
+# %% [markdown] mistake="bottleneck-one-place"
+# Counts the 1×1 convolution at one place only.
+#
+# For `(6, 2, 3, 3, 2, 2)` your `narrow` is 228, and 264 are due: 36 are missing. With one place, H = W = 1, all is right. On how many
+# places does a 1×1 kernel stand when its output is 2 × 2?
+
 # %% wrong="bottleneck-nine" fails="bottleneck-by-hand bottleneck-others"
 def one_by_one_bottleneck(ci, cm, co, k, H, W):
     direct, narrow = ci * co * 9 * H * W, (ci * cm + cm * co * 9) * H * W
     return direct, narrow, direct / narrow
 
+
+# %% [markdown] mistake="bottleneck-nine"
+# Takes 9 for the number of weights in a kernel, whatever `k` is.
+#
+# With a kernel of 5, `(6, 2, 3, 5, 1, 1)`, you give 162 and 66, where 450 and 162 are due; with a kernel of 3 all is right. Where does your
+# function use its argument `k`?
 
 # %% right="bottleneck-per-place"
 def one_by_one_bottleneck(ci, cm, co, k, H, W):
@@ -2109,6 +2325,12 @@ class Inception(nn.Module):
         return torch.cat([self.b1(x), self.b2(x), self.b3(x), self.b4(x)], 1)
 
 
+# %% [markdown] mistake="inception-pad-one"
+# Gives the 5×5 convolution a padding that is too small, so its branch shrinks.
+#
+# With 6×6 pictures the branches `b1`, `b2` and `b4` give 6×6 and `b3` gives 4×4, so the four cannot be joined. Print the shape that each
+# branch returns, and use the size formula of the Setup to find the padding that keeps a side.
+
 # %% wrong="inception-wrong-dim" fails="inception-shape inception-order inception-values inception-3a"
 class Inception(nn.Module):
     def __init__(self, ci, c1, c2, c3, c4):
@@ -2121,6 +2343,12 @@ class Inception(nn.Module):
     def forward(self, x):
         return torch.cat([self.b1(x), self.b2(x), self.b3(x), self.b4(x)])
 
+
+# %% [markdown] mistake="inception-wrong-dim"
+# Joins the branches along another axis than the channels.
+#
+# With 5 pictures and branches of 3 channels each, your output has the shape (20, 3, 6, 6): the batch has grown, and no error says so. With
+# unequal numbers of channels it stops. Read the cell above that tries `torch.cat` on all four axes.
 
 # %% wrong="inception-cat-order" fails="inception-order inception-values"
 class Inception(nn.Module):
@@ -2135,6 +2363,12 @@ class Inception(nn.Module):
         return torch.cat([self.b4(x), self.b1(x), self.b2(x), self.b3(x)], 1)
 
 
+# %% [markdown] mistake="inception-cat-order"
+# Joins the branches in another order than `b1`, `b2`, `b3`, `b4`.
+#
+# The shape is right, so nothing stops, but your output begins with the channels of the pooling branch. The layer that comes next would have
+# its weights for other channels than it thinks. Read the end of the sentence on `forward`.
+
 # %% wrong="inception-chained" fails="inception-shape"
 class Inception(nn.Module):
     def __init__(self, ci, c1, c2, c3, c4):
@@ -2147,6 +2381,12 @@ class Inception(nn.Module):
     def forward(self, x):
         return self.b4(self.b3(self.b2(self.b1(x))))
 
+
+# %% [markdown] mistake="inception-chained"
+# Sends the output of each branch into the next one, not the same input into all four.
+#
+# With 2 channels in and `c1` = 1 the second branch stops with "expected input … to have 2 channels, but got 1 channels". Follow the arrows
+# of the figure: from where does each branch get its input, and where do all four meet?
 
 # %% wrong="inception-no-relu-between" fails="inception-order inception-values"
 class Inception(nn.Module):
@@ -2161,6 +2401,12 @@ class Inception(nn.Module):
         return torch.cat([self.b1(x), self.b2(x), self.b3(x), self.b4(x)], 1)
 
 
+# %% [markdown] mistake="inception-no-relu-between"
+# Leaves out the ReLU between the two convolutions of `b2` and `b3`.
+#
+# The shapes are right, but a 1×1 and a wide convolution with nothing between them act as one linear step, and negative values pass where
+# they should become 0. The block has six convolutions; count your ReLUs.
+
 # %% wrong="inception-average" fails="inception-order inception-values"
 class Inception(nn.Module):
     def __init__(self, ci, c1, c2, c3, c4):
@@ -2173,6 +2419,12 @@ class Inception(nn.Module):
     def forward(self, x):
         return torch.cat([self.b1(x), self.b2(x), self.b3(x), self.b4(x)], 1)
 
+
+# %% [markdown] mistake="inception-average"
+# Uses average pooling in `b4` where max pooling is asked for.
+#
+# The shapes are right and nothing stops, but around a single bright pixel of 9 your pooling gives 1, where the pooling of the statement
+# gives 9. Compare the grey box of the figure with `print(….b4)`.
 
 # %% right="inception-written-out"
 class Inception(nn.Module):
@@ -2435,6 +2687,12 @@ def fold_conv_bn(conv, bn):
     return folded
 
 
+# %% [markdown] mistake="fold-wrong-axis"
+# Multiplies the factor onto the input channels of the weight, not onto the output channels.
+#
+# From 2 to 3 channels the sizes do not meet; from 3 to 3 it runs, and in a trial the result was off by more than 2. Print the shapes of the
+# weight and of the factor. The sentence before the exercise says which axis is which.
+
 # %% wrong="fold-bias-forgotten" fails="fold-by-hand fold-equal fold-options"
 def fold_conv_bn(conv, bn):
     folded = copy.deepcopy(conv)
@@ -2444,6 +2702,12 @@ def fold_conv_bn(conv, bn):
         folded.bias = nn.Parameter(bn.bias - factor * bn.running_mean)
     return folded
 
+
+# %% [markdown] mistake="fold-bias-forgotten"
+# Ignores the bias of `conv`.
+#
+# With weight 3, bias 2, mean 1, variance 4, gamma 4, beta 1 and eps 0 the new bias is 3, and yours is -1; without a bias in `conv` all is
+# right. Put z = 0 through both steps by hand: what goes into the BatchNorm?
 
 # %% wrong="fold-bias-needed" fails="fold-equal fold-options fold-separate"
 def fold_conv_bn(conv, bn):
@@ -2455,6 +2719,12 @@ def fold_conv_bn(conv, bn):
     return folded
 
 
+# %% [markdown] mistake="fold-bias-needed"
+# Fails where `conv` has no bias.
+#
+# For a convolution with `bias=False` your function stops with "unsupported operand type(s) for -: 'NoneType' and 'Tensor'". The statement
+# speaks of this case. What does such a convolution add to each place, as a number?
+
 # %% wrong="fold-in-place" fails="fold-by-hand fold-separate"
 def fold_conv_bn(conv, bn):
     with torch.no_grad():
@@ -2464,6 +2734,12 @@ def fold_conv_bn(conv, bn):
         conv.bias = nn.Parameter(factor * (bias - bn.running_mean) + bn.bias)
     return conv
 
+
+# %% [markdown] mistake="fold-in-place"
+# Changes `conv` itself and returns it.
+#
+# After folding, a `conv` whose weight was 3 has the weight 6, and the result is `conv` itself. Fold twice, and the factor is there twice.
+# The statement asks for a new object; check with `is`, and with the old weights before and after.
 
 # %% wrong="fold-stride-lost" fails="fold-equal fold-options"
 def fold_conv_bn(conv, bn):
@@ -2476,6 +2752,12 @@ def fold_conv_bn(conv, bn):
     return folded
 
 
+# %% [markdown] mistake="fold-stride-lost"
+# Loses the stride, the dilation and the groups of `conv`.
+#
+# On 7×7 pictures a 3×3 convolution with stride 2 gives 3×3, and your folded one gives 5×5. With the plainest settings all is right. Put
+# `print(conv)` and `print(fold_conv_bn(conv, bn))` under each other and compare what stands in the brackets.
+
 # %% wrong="fold-eps-outside" fails="fold-options"
 def fold_conv_bn(conv, bn):
     folded = copy.deepcopy(conv)
@@ -2486,6 +2768,12 @@ def fold_conv_bn(conv, bn):
         folded.bias = nn.Parameter(factor * (bias - bn.running_mean) + bn.bias)
     return folded
 
+
+# %% [markdown] mistake="fold-eps-outside"
+# Adds `bn.eps` to the root of the variance instead of to the variance.
+#
+# With weight 3, variance 3, eps 1 and gamma 4 the new weight is 6, and yours is 4.39; with the usual small eps the difference is almost
+# nothing, and that hides it. Look at the formula above the exercise: how far does the root sign reach?
 
 # %% right="fold-new-conv"
 def fold_conv_bn(conv, bn):
@@ -2715,6 +3003,12 @@ def wins(ours, theirs):
     return sum(a[0] > b[0] for a, b in zip(ours, theirs, strict=True))
 
 
+# %% [markdown] mistake="shift-clean-ranking"
+# `wins` compares the accuracies before the move.
+#
+# `wins([(0.9, 0.6)], [(0.8, 0.7)])` is 1 for you, though ours lost 0.3 and theirs 0.1. The chapter's point is that the two orders can
+# differ. Write down for one seed what was lost on each side, and which number of each pair you use.
+
 # %% wrong="shift-moved-ranking" fails="shift-wins"
 def shift(images, dy, dx, background):
     return F.pad(images, (dx, -dx, dy, -dy), value=background)
@@ -2733,6 +3027,12 @@ def shift_robustness(model, images, labels, s, background):
 def wins(ours, theirs):
     return sum(a[1] >= b[1] for a, b in zip(ours, theirs, strict=True))
 
+
+# %% [markdown] mistake="shift-moved-ranking"
+# `wins` compares the accuracies after the move, and counts a tie.
+#
+# `wins([(0.9, 0.7)], [(0.7, 0.6)])` is 1 for you, though ours lost 0.2 and theirs 0.1: it ended higher because it began higher. The
+# statement says what "lost" means and what a tie is. Which number of each pair do you leave out?
 
 # %% wrong="shift-roll" fails="shift-picture shift-random shift-model"
 def shift(images, dy, dx, background):
@@ -2753,6 +3053,12 @@ def wins(ours, theirs):
     return sum(a - b < c - d for (a, b), (c, d) in zip(ours, theirs, strict=True))
 
 
+# %% [markdown] mistake="shift-roll"
+# `shift` lets what leaves at one side come in at the other.
+#
+# The row `[1, 2, 3]` moved by `dx = 1` becomes `[3, 1, 2]`, and the background is never used. This is the third picture of the figure
+# above, with the heel in front of the toe. What should stand in the uncovered pixel?
+
 # %% wrong="shift-zero-background" fails="shift-picture shift-random shift-model"
 def shift(images, dy, dx, background):
     return F.pad(images, (dx, -dx, dy, -dy))
@@ -2772,6 +3078,12 @@ def wins(ours, theirs):
     return sum(a - b < c - d for (a, b), (c, d) in zip(ours, theirs, strict=True))
 
 
+# %% [markdown] mistake="shift-zero-background"
+# `shift` fills uncovered pixels with 0 instead of `background`.
+#
+# The row `[1, 2, 3]` moved by `dx = 1` with background -1 becomes `[0, 1, 2]`. After standardising, 0 is a grey and the empty pixel is
+# -0.81, so a grey bar appears at the edge. Which of your function's arguments is never used?
+
 # %% wrong="shift-training-mode" fails="shift-accuracy shift-model"
 def shift(images, dy, dx, background):
     return F.pad(images, (dx, -dx, dy, -dy), value=background)
@@ -2790,6 +3102,12 @@ def wins(ours, theirs):
     return sum(a - b < c - d for (a, b), (c, d) in zip(ours, theirs, strict=True))
 
 
+# %% [markdown] mistake="shift-training-mode"
+# `shift_robustness` leaves the model in the mode in which it came.
+#
+# With a model in training mode dropout goes on striking out numbers at random: in a trial with 50 labels that were the model's own answers,
+# the clean share came out as 0.68 and not 1. The statement says which mode the model is put into.
+
 # %% wrong="shift-one-direction" fails="shift-accuracy shift-model"
 def shift(images, dy, dx, background):
     return F.pad(images, (dx, -dx, dy, -dy), value=background)
@@ -2805,6 +3123,12 @@ def shift_robustness(model, images, labels, s, background):
 def wins(ours, theirs):
     return sum(a - b < c - d for (a, b), (c, d) in zip(ours, theirs, strict=True))
 
+
+# %% [markdown] mistake="shift-one-direction"
+# `shift_robustness` moves the pictures in one direction instead of four.
+#
+# Take a 3×3 picture whose middle pixel and the one left of it are bright, and a model that looks at the middle only. After a move to the
+# right it is still right, to the other three sides it is wrong: the mean is 0.25, and you return 1.0.
 
 # %% wrong="shift-mode-put-back" fails="shift-accuracy shift-model"
 def shift(images, dy, dx, background):
@@ -2826,6 +3150,12 @@ def shift_robustness(model, images, labels, s, background):
 def wins(ours, theirs):
     return sum(a - b < c - d for (a, b), (c, d) in zip(ours, theirs, strict=True))
 
+
+# %% [markdown] mistake="shift-mode-put-back"
+# `shift_robustness` puts the model back into training mode afterwards.
+#
+# Both shares are right, but a model that came in training mode has `model.training` True after your call. Often that is good manners; here
+# the statement decides otherwise, in the brackets after "evaluation mode".
 
 # %% right="shift-by-slices"
 def shift(images, dy, dx, background):

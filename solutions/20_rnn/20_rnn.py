@@ -184,10 +184,22 @@ def embed_as_matmul(W, ids):
     return nn.functional.one_hot(ids.long(), W.shape[1] + 3).to(W.dtype)[..., : W.shape[1]] @ W.T
 
 
+# %% [markdown] mistake="embed-transposed"
+# Takes columns of `W` where rows are asked for.
+#
+# With the statement's `W` the id 0 gives 1, 3, 5, the first column, so every id gets 3 numbers and not C = 2. Write down the shape (V, C)
+# and ask which of the two axes an id counts along.
+
 # %% wrong="embed-float-ids" fails="embed-floats embed-dtypes"
 def embed_as_matmul(W, ids):
     return nn.functional.one_hot(ids.long(), len(W)).to(W.dtype) @ W
 
+
+# %% [markdown] mistake="embed-float-ids"
+# Accepts ids of every dtype and never raises `TypeError`.
+#
+# The ids 2.5 and 1.9 give rows 2 and 1 without a word: the fractions are cut off on the way to integers. The first bullet of the statement
+# says which dtypes are ids; when in your function can you still see what came in?
 
 # %% wrong="embed-short-one-hot" fails="embed-by-hand embed-shapes"
 def embed_as_matmul(W, ids):
@@ -196,6 +208,12 @@ def embed_as_matmul(W, ids):
     return nn.functional.one_hot(ids.long()).to(W.dtype) @ W
 
 
+# %% [markdown] mistake="embed-short-one-hot"
+# Makes the one-hot rows only as long as the largest id in `ids` needs.
+#
+# With three rows in `W` and the ids 0 and 1, your one-hot rows have 2 places and do not fit a table of 3 rows. The example by hand passes
+# only because its last id occurs. On what should the length of a one-hot row depend?
+
 # %% wrong="embed-float32" fails="embed-by-hand embed-shapes"
 def embed_as_matmul(W, ids):
     if ids.dtype not in (torch.int64, torch.int32):
@@ -203,12 +221,24 @@ def embed_as_matmul(W, ids):
     return nn.functional.one_hot(ids.long(), len(W)).float() @ W
 
 
+# %% [markdown] mistake="embed-float32"
+# Builds the one-hot tensor in float32 whatever the dtype of `W`.
+#
+# A float32 table works, but a float64 table ends in a RuntimeError about two different dtypes, for a product wants the same on both sides.
+# Print the dtypes of the two factors, and read which dtype the result must have.
+
 # %% wrong="embed-bool-ids" fails="embed-floats embed-dtypes"
 def embed_as_matmul(W, ids):
     if ids.is_floating_point():
         raise TypeError("integers, please")
     return nn.functional.one_hot(ids.long(), len(W)).to(W.dtype) @ W
 
+
+# %% [markdown] mistake="embed-bool-ids"
+# Refuses float ids only; bool and uint8 pass as ids.
+#
+# The ids True and False give rows 1 and 0 of the table, as if they were numbers. Your test asks what is forbidden, and the list of
+# forbidden dtypes is longer than you think; the statement names the dtypes that are allowed.
 
 # %% right="embed-comparison"
 def embed_as_matmul(W, ids):
@@ -496,6 +526,12 @@ def unroll(x, layers, batch_first=False):
     return x, torch.stack(last)
 
 
+# %% [markdown] mistake="unroll-batch-first"
+# Ignores `batch_first` and always walks along the first axis.
+#
+# For `x` of shape (2, 7, C) with `batch_first=True`, 2 sequences of 7 steps, you walk 2 steps with 7 sequences: no error, but `h_n` has the
+# shape (1, 7, H). Change the first sequence only and look at the output of the second: it moves.
+
 # %% wrong="unroll-h-n-turned" fails="unroll-layouts unroll-torch"
 def cell_step(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -516,6 +552,12 @@ def unroll(x, layers, batch_first=False):
     return (x.transpose(0, 1), h_n.transpose(0, 1)) if batch_first else (x, h_n)
 
 
+# %% [markdown] mistake="unroll-h-n-turned"
+# Exchanges the axes of `h_n` too when `batch_first=True`.
+#
+# With one layer, 2 sequences and 7 steps your `h_n` has the shape (2, 1, H) as soon as the batch comes first. The statement gives the
+# layout of `x` to one of the two results only; read which axes the other one has, and in which order.
+
 # %% wrong="unroll-one-bias" fails="unroll-cell unroll-by-hand unroll-torch unroll-cell-torch"
 def cell_step(x, h, weights):
     W_ih, W_hh, b_ih, _ = weights
@@ -534,6 +576,12 @@ def unroll(x, layers, batch_first=False):
         last.append(h)
     return x.transpose(0, 1) if batch_first else x, torch.stack(last)
 
+
+# %% [markdown] mistake="unroll-one-bias"
+# Leaves out the bias `b_hh`.
+#
+# In the example by hand the first state comes out as tanh(1.5) = 0.905, where 0.941 is wanted: 0.25 is missing under the tanh. Count the
+# terms of the formula and find each of them in your `cell_step`.
 
 # %% wrong="unroll-state-from-below" fails="unroll-by-hand unroll-torch"
 def cell_step(x, h, weights):
@@ -554,6 +602,12 @@ def unroll(x, layers, batch_first=False):
     return x.transpose(0, 1) if batch_first else x, torch.stack(last)
 
 
+# %% [markdown] mistake="unroll-state-from-below"
+# Starts an upper layer from the last state of the layer below, not from zeros.
+#
+# Two layers with the weights of the example and the single input 1: your upper state is 0.998, and 0.934 is right. Write down the state
+# that each layer has before its first step, and compare it with the statement's sentence on the start.
+
 # %% wrong="unroll-not-transposed" fails="unroll-cell unroll-torch unroll-cell-torch"
 def cell_step(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -573,6 +627,12 @@ def unroll(x, layers, batch_first=False):
     return x.transpose(0, 1) if batch_first else x, torch.stack(last)
 
 
+# %% [markdown] mistake="unroll-not-transposed"
+# Multiplies the state by `W_hh` without transposing it.
+#
+# With one unit nothing shows. Take zero inputs and biases, `h` = (1, 0) and `W_hh` = [[0, 1], [0, 0]]: the new state should be (0, 0), and
+# yours is (0, 0.762). Compare the two products in the formula with the two in your line.
+
 # %% wrong="unroll-float32-state" fails="unroll-layouts unroll-cell-torch"
 def cell_step(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -591,6 +651,12 @@ def unroll(x, layers, batch_first=False):
         last.append(h)
     return x.transpose(0, 1) if batch_first else x, torch.stack(last)
 
+
+# %% [markdown] mistake="unroll-float32-state"
+# Starts from a state in float32 whatever the dtype of `x`.
+#
+# With `x` and weights in float64 the first step stops with a RuntimeError about float and double. Print the dtype of everything that enters
+# the first product, and ask from where the start state gets its own.
 
 # %% right="unroll-step-by-step"
 def cell_step(x, h, weights):
@@ -774,6 +840,12 @@ def jordan_step(x, memory, W, U, V):
     return h @ V.T, h
 
 
+# %% [markdown] mistake="elman-jordan-hidden"
+# Feeds the hidden state back in `jordan_step`, as in an Elman network.
+#
+# In the example by hand `jordan_step` returns the memory 0.762, where 2.285 is asked. With H = 5 and K = 3 your memory has the shape (B,
+# 5), and the next step cannot multiply it by `U`. Which quantity of the step has the shape of a Jordan memory?
+
 # %% wrong="elman-swapped" fails="elman-by-hand elman-sequence"
 def elman_step(x, memory, W, U, V):
     y = torch.tanh(x @ W.T + memory @ U.T) @ V.T
@@ -784,6 +856,12 @@ def jordan_step(x, memory, W, U, V):
     h = torch.tanh(x @ W.T + memory @ U.T)
     return h @ V.T, h
 
+
+# %% [markdown] mistake="elman-swapped"
+# Exchanges the two: `elman_step` feeds back the output, `jordan_step` the state.
+#
+# For the example by hand `elman_step` returns the memory 2.285 and `jordan_step` 0.762, each the number of the other. Put the column
+# "memory" of the table beside the two names, and check the shapes for a case in which H and K differ.
 
 # %% wrong="elman-no-memory" fails="elman-by-hand elman-sequence"
 def elman_step(x, memory, W, U, V):
@@ -796,6 +874,12 @@ def jordan_step(x, memory, W, U, V):
     return y, y
 
 
+# %% [markdown] mistake="elman-no-memory"
+# Computes the state from `x` alone; `memory` is never used.
+#
+# In the example by hand the output is 1.386 where 2.285 is wanted, and it stays 1.386 if the memory is −7 in place of 2. Such a network
+# forgets everything at once; look for the second term under the tanh in the table.
+
 # %% wrong="elman-not-transposed" fails="elman-by-hand elman-sequence"
 def elman_step(x, memory, W, U, V):
     h = torch.tanh(x @ W.T + memory @ U)
@@ -807,6 +891,12 @@ def jordan_step(x, memory, W, U, V):
     return y, y
 
 
+# %% [markdown] mistake="elman-not-transposed"
+# Multiplies the memory by `U` without transposing it.
+#
+# One unit hides it. With `x` = 0, memory (1, 0) and `U` = [[0, 1], [0, 0]] the state should be (0, 0), and yours is (0, 0.762). In a Jordan
+# network whose H and K differ it ends in an error; write the shapes of both factors side by side.
+
 # %% wrong="elman-old-memory" fails="elman-by-hand elman-sequence"
 def elman_step(x, memory, W, U, V):
     return torch.tanh(x @ W.T + memory @ U.T) @ V.T, memory
@@ -816,6 +906,12 @@ def jordan_step(x, memory, W, U, V):
     y = torch.tanh(x @ W.T + memory @ U.T) @ V.T
     return y, y
 
+
+# %% [markdown] mistake="elman-old-memory"
+# Returns from `elman_step` the memory that came in, not the one for the next step.
+#
+# In the example by hand `elman_step` gives back the memory 2, the very number that it was given. A sequence that starts from zeros then has
+# the memory zero at every step. What does the table call the memory, seen from the step that comes next?
 
 # %% right="elman-functional"
 def elman_step(x, memory, W, U, V):
@@ -1028,6 +1124,12 @@ def perplexity(nll, mask):
     return (nll.masked_fill(~mask, 0)).mean().exp().item()
 
 
+# %% [markdown] mistake="perplexity-pads"
+# Counts the pads in the mean, with an NLL of 0 each.
+#
+# One real token with the NLL ln 9 and one pad: the perplexity is 9, and you return 3, because the sum is divided by two places. How many
+# places does your mean divide by, and how many of them are real?
+
 # %% wrong="perplexity-by-sequence" fails="perplexity-by-hand perplexity-random"
 def perplexity(nll, mask):
     if not mask.any():
@@ -1036,12 +1138,24 @@ def perplexity(nll, mask):
     return torch.stack(rows).mean().exp().item()
 
 
+# %% [markdown] mistake="perplexity-by-sequence"
+# Averages each sequence first, and then the means of the sequences.
+#
+# Three tokens with ln 2 in one sequence and one with ln 32 in another: the mean over tokens is 2 ln 2 and the perplexity 4, but you return
+# 8. One token of the short sequence weighs as much as three of the long one; over what is the mean in the statement?
+
 # %% wrong="perplexity-times-mask" fails="perplexity-even perplexity-rubbish"
 def perplexity(nll, mask):
     if not mask.any():
         raise ValueError("nothing to average")
     return ((nll * mask).sum() / mask.sum()).exp().item()
 
+
+# %% [markdown] mistake="perplexity-times-mask"
+# Multiplies by the mask, so that `nan` or `inf` at a pad survives.
+#
+# One real token with the NLL ln 5 and a pad that holds `nan` must give 5; you return `nan`. Try in Python what 0 times `nan` is, and 0
+# times `inf`, and think of a way in which pads do not enter the calculation at all.
 
 # %% wrong="perplexity-mean-of-exp" fails="perplexity-by-hand perplexity-random"
 def perplexity(nll, mask):
@@ -1050,10 +1164,22 @@ def perplexity(nll, mask):
     return nll[mask].exp().mean().item()
 
 
+# %% [markdown] mistake="perplexity-mean-of-exp"
+# Takes the mean of the exponentials, not the exponential of the mean.
+#
+# Two tokens with the NLLs 0 and ln 9: the mean NLL is ln 3, so the perplexity is 3, and you return (1 + 9)/2 = 5. The order of the two
+# operations matters; follow the formula from the inside to the outside.
+
 # %% wrong="perplexity-of-nothing" fails="perplexity-even perplexity-rubbish"
 def perplexity(nll, mask):
     return nll[mask].mean().exp().item()
 
+
+# %% [markdown] mistake="perplexity-of-nothing"
+# Returns `nan` when no token is real, and raises no error.
+#
+# With a mask that is False everywhere, you take the mean of an empty tensor, which is `nan`, and hand it on without a word. Read the
+# statement's sentence about the case without a single real token.
 
 # %% right="perplexity-where"
 def perplexity(nll, mask):
@@ -1251,6 +1377,12 @@ def bidirectional(x, lengths, forward, backward):
     return torch.cat([ahead, behind], dim=2) * mask[..., None], h_n
 
 
+# %% [markdown] mistake="bidirectional-pads-reversed"
+# Reverses whole rows, so that the pads come to the front.
+#
+# The row 1, 2, 3, 9 of length 3 becomes 9, 3, 2, 1, and the backward network reads the pad first: its last state is 25 in the example by
+# hand, not 10. Which places of a row may move, and which must stay?
+
 # %% wrong="bidirectional-not-turned-back" fails="bidirectional-by-hand bidirectional-torch"
 def reverse_real(x, lengths):
     rows = [torch.cat([r[:n].flip(0), r[n:]]) for r, n in zip(x, lengths.tolist(), strict=True)]
@@ -1265,6 +1397,12 @@ def bidirectional(x, lengths, forward, backward):
     return torch.cat([ahead, behind], dim=2) * mask[..., None], h_n
 
 
+# %% [markdown] mistake="bidirectional-not-turned-back"
+# Leaves the backward states in reading order, so they stand at the wrong steps.
+#
+# In the example by hand your first output is (1, 3), but the backward state 3 was computed from the input of step 3 alone. Write beside
+# each backward state which inputs it has read; to which step does it belong?
+
 # %% wrong="bidirectional-last-column" fails="bidirectional-by-hand bidirectional-torch"
 def reverse_real(x, lengths):
     rows = [torch.cat([r[:n].flip(0), r[n:]]) for r, n in zip(x, lengths.tolist(), strict=True)]
@@ -1276,6 +1414,12 @@ def bidirectional(x, lengths, forward, backward):
     mask = torch.arange(x.shape[1]) < lengths[:, None]
     return torch.cat([ahead, behind], dim=2) * mask[..., None], torch.stack([ahead[:, -1], behind[:, 0]])
 
+
+# %% [markdown] mistake="bidirectional-last-column"
+# Takes the forward part of `h_n` at the last column, after the pads.
+#
+# In the example by hand the forward part of `h_n` is 50 and not 14: the pad 9 at the fourth place was read too, and 4 · 9 = 36 came on top.
+# Ask for each row where its last real step stands when the lengths differ.
 
 # %% wrong="bidirectional-backward-at-end" fails="bidirectional-by-hand bidirectional-torch"
 def reverse_real(x, lengths):
@@ -1290,6 +1434,12 @@ def bidirectional(x, lengths, forward, backward):
     last = output[torch.arange(len(x)), lengths - 1]
     return output, torch.stack(last.chunk(2, dim=1))
 
+
+# %% [markdown] mistake="bidirectional-backward-at-end"
+# Takes the backward part of `h_n` at the last real step, where it has read one input only.
+#
+# In the example by hand the second number of `h_n` is 3 in your answer and 10 in the statement. The backward network begins at the end of
+# the sequence; which of its states has read all of 1, 2 and 3, and at which step does that one stand?
 
 # %% right="bidirectional-places"
 def reverse_real(x, lengths):
@@ -1520,6 +1670,12 @@ def reach(rnn, x):
     return J.square().sum(dim=(0, 2)).sqrt()
 
 
+# %% [markdown] mistake="reach-by-time"
+# Returns the norms in the order of time, the first input first.
+#
+# In the example by hand you return [0.75, 1.5, 3]: the numbers are right, the order is not. Entry d belongs to the input d steps before the
+# end; which input is entry 0, and where does it stand in `x`?
+
 # %% wrong="reach-of-the-sum" fails="reach-by-hand reach-random"
 def reach(rnn, x):
     v = x.clone().requires_grad_()
@@ -1527,17 +1683,35 @@ def reach(rnn, x):
     return slope.norm(dim=1).flip(0)
 
 
+# %% [markdown] mistake="reach-of-the-sum"
+# Differentiates the sum of the last state, in which the slopes of units can cancel.
+#
+# One input and two units with the slopes 1 and −1: the norm is the root of 2, about 1.41, but the slope of the sum is 0. The matrix of
+# derivatives has one row for each unit; how many rows does what you compute have?
+
 # %% wrong="reach-signed" fails="reach-by-hand reach-random"
 def reach(rnn, x):
     J = torch.autograd.functional.jacobian(lambda v: rnn(v[None])[1].flatten(), x)
     return J.sum(dim=(0, 2)).flip(0)
 
 
+# %% [markdown] mistake="reach-signed"
+# Adds up the derivatives themselves; no norm is taken.
+#
+# In the example by hand your second entry is −1.5, and a norm is never negative. Two units with the slopes 3 and −4 give −1 in your answer
+# and 5 by the definition; what does the Frobenius norm do to each number before it adds?
+
 # %% wrong="reach-all-states" fails="reach-by-hand reach-random"
 def reach(rnn, x):
     J = torch.autograd.functional.jacobian(lambda v: rnn(v[None])[0][0], x)
     return J.norm(dim=(0, 1, 3)).flip(0)
 
+
+# %% [markdown] mistake="reach-all-states"
+# Differentiates the states of all steps, not only the last one.
+#
+# Your Jacobian has four axes, (T, H, T, C), and a norm over three of them at once stops with a RuntimeError. Which state stands above the
+# fraction line in the statement? Print the shape of your Jacobian and compare it with an (H, C) matrix for each input.
 
 # %% wrong="reach-backward" fails="reach-by-hand reach-random"
 def reach(rnn, x):
@@ -1549,11 +1723,23 @@ def reach(rnn, x):
     return total.sqrt().flip(0)
 
 
+# %% [markdown] mistake="reach-backward"
+# Uses `backward`, which adds to the `.grad` of the network's parameters.
+#
+# The norms are right, but after the call the parameters of `rnn` hold gradients that were not there before, and the next optimizer step
+# would use them. Print one `.grad` before and after; how else can derivatives be asked for?
+
 # %% wrong="reach-spectral" fails="reach-by-hand reach-random"
 def reach(rnn, x):
     J = torch.autograd.functional.jacobian(lambda v: rnn(v[None])[1].flatten(), x)
     return torch.linalg.matrix_norm(J.transpose(0, 1), ord=2).flip(0)
 
+
+# %% [markdown] mistake="reach-spectral"
+# Takes the largest singular value instead of the Frobenius norm.
+#
+# A matrix of derivatives with 3 and 4 on the diagonal and zeros elsewhere has the Frobenius norm 5; you return 4. With one unit or one
+# input number the two norms agree, so test with two of each, and look up the definition in the chapter.
 
 # %% right="reach-unit-by-unit"
 def reach(rnn, x):
@@ -1775,6 +1961,12 @@ def bptt_truncated(rnn, head, x, y, k):
     return total
 
 
+# %% [markdown] mistake="bptt-no-detach"
+# Passes the state on to the next chunk with its graph, not detached.
+#
+# One chunk works. With two, the second `backward` walks into the graph of the first, which is already freed, and stops with "Trying to
+# backward through the graph a second time". What should cross the border between two chunks: the value, the graph, or both?
+
 # %% wrong="bptt-retained" fails="bptt-by-hand bptt-random"
 def bptt_truncated(rnn, head, x, y, k):
     if k < 1:
@@ -1788,6 +1980,12 @@ def bptt_truncated(rnn, head, x, y, k):
     return total
 
 
+# %% [markdown] mistake="bptt-retained"
+# Lets gradients cross the borders between chunks: old graphs are kept, not cut off.
+#
+# In the example by hand with k = 1 you add 5 to the gradient of the input weight, as the whole BPTT does, and 3 is asked. Keeping the
+# graphs alive silences an error message, not its cause; in which way does the statement pass on the state?
+
 # %% wrong="bptt-forgets" fails="bptt-by-hand bptt-random"
 def bptt_truncated(rnn, head, x, y, k):
     if k < 1:
@@ -1799,6 +1997,12 @@ def bptt_truncated(rnn, head, x, y, k):
         total += part.item()
     return total
 
+
+# %% [markdown] mistake="bptt-forgets"
+# Starts every chunk from the zero state; nothing is passed on.
+#
+# In the example by hand with k = 1 your states are 1 and 1, so you return the loss (1 + 1)/2 = 1 and not 2.5. Truncation ends the gradient
+# at the border; what should happen to the value of the state there?
 
 # %% wrong="bptt-mean-of-chunk" fails="bptt-by-hand bptt-random"
 def bptt_truncated(rnn, head, x, y, k):
@@ -1813,6 +2017,12 @@ def bptt_truncated(rnn, head, x, y, k):
         h = h.detach()
     return total
 
+
+# %% [markdown] mistake="bptt-mean-of-chunk"
+# Divides each chunk's error by the chunk's own size, not by B·T·K.
+#
+# In the example by hand with k = 1 you return 1 + 4 = 5, although the mean squared error is 2.5: the more chunks, the larger your loss. Add
+# up the chunks' losses on paper for k = 1 and k = 2; they should be the same number.
 
 # %% wrong="bptt-zeroed" fails="bptt-by-hand bptt-random bptt-adds"
 def bptt_truncated(rnn, head, x, y, k):
@@ -1830,6 +2040,12 @@ def bptt_truncated(rnn, head, x, y, k):
     return total
 
 
+# %% [markdown] mistake="bptt-zeroed"
+# Sets the gradients to zero before every chunk.
+#
+# In the example by hand with k = 1 only the 2 of the last chunk is left in the gradient of the input weight; the share of the first chunk,
+# and all that stood there before the call, are gone. What does the statement say about gradients that are already there?
+
 # %% wrong="bptt-zeroed-first" fails="bptt-by-hand bptt-adds"
 def bptt_truncated(rnn, head, x, y, k):
     if k < 1:
@@ -1846,6 +2062,12 @@ def bptt_truncated(rnn, head, x, y, k):
     return total
 
 
+# %% [markdown] mistake="bptt-zeroed-first"
+# Sets the gradients to zero at the start of the call.
+#
+# If the gradient of the input weight holds 10 before the example with k = 2, it must hold 15 afterwards, and with your answer it holds 5.
+# Two calls in a row should add up; who decides when gradients begin anew, this function or its caller?
+
 # %% wrong="bptt-short-chunk-lost" fails="bptt-by-hand bptt-random"
 def bptt_truncated(rnn, head, x, y, k):
     if k < 1:
@@ -1859,6 +2081,12 @@ def bptt_truncated(rnn, head, x, y, k):
         h = h.detach()
     return total
 
+
+# %% [markdown] mistake="bptt-short-chunk-lost"
+# Never runs the last chunk.
+#
+# In the example by hand with k = 2 no chunk runs at all: the loss is 0.0 and no gradient arrives. With three steps of 1 and k = 2 you
+# return 1.67, where 4.67 is right. Write down at which steps your chunks begin in both cases.
 
 # %% right="bptt-while"
 def bptt_truncated(rnn, head, x, y, k):
@@ -2031,6 +2259,12 @@ def window(series, w, h):
     return torch.stack([series[s : s + w].clone() for s in starts]), torch.stack([series[s + w - 1] for s in starts])
 
 
+# %% [markdown] mistake="window-target-inside"
+# Takes the last value of the window itself as the target.
+#
+# In the example by hand the targets come out as 30 and 40, which already stand in their windows, so a model has only to copy them. At which
+# index does a window end, and how far behind it does the statement place the target?
+
 # %% wrong="window-horizon-from-zero" fails="window-by-hand window-next window-sizes"
 def window(series, w, h):
     n = len(series) - w - h
@@ -2039,6 +2273,12 @@ def window(series, w, h):
     starts = range(n)
     return torch.stack([series[s : s + w] for s in starts]), torch.stack([series[s + w + h] for s in starts])
 
+
+# %% [markdown] mistake="window-horizon-from-zero"
+# Places the target one step too far: `h` is counted from 0.
+#
+# In the example by hand the first target is 60 and not 50, and the second window falls away. With `h = 1` the target must be the very next
+# value, and yours is the one after it; number the six values from 0 and count.
 
 # %% wrong="window-last-lost" fails="window-by-hand window-next window-sizes window-errors"
 def window(series, w, h):
@@ -2049,6 +2289,12 @@ def window(series, w, h):
     return torch.stack([series[s : s + w] for s in starts]), torch.stack([series[s + w + h - 1] for s in starts])
 
 
+# %% [markdown] mistake="window-last-lost"
+# Stops one window too early.
+#
+# In the example by hand you return one row with the target 50, but (20, 30, 40) with the target 60 fits too. A series of exactly w + h
+# values holds one sample, and your answer raises ValueError for it; count the possible starts in that case.
+
 # %% wrong="window-views" fails="window-next window-sizes"
 def window(series, w, h):
     n = len(series) - w - h + 1
@@ -2057,6 +2303,12 @@ def window(series, w, h):
     return series.unfold(0, w, 1)[:n], series[w + h - 1 :]
 
 
+# %% [markdown] mistake="window-views"
+# Returns views that share their memory with the series.
+#
+# From 1, 2, 3, 4 with `w = 2` and `h = 1`, write 9 into the last place of row 0: the series becomes 1, 9, 3, 4, and row 1 begins with 9.
+# The values are right; which of your steps makes new memory, and which only a new view?
+
 # %% wrong="window-lists" fails="window-next window-sizes"
 def window(series, w, h):
     if w < 1 or h < 1 or len(series) < w + h:
@@ -2064,6 +2316,12 @@ def window(series, w, h):
     starts = range(len(series) - w - h + 1)
     return torch.tensor([series[s : s + w].tolist() for s in starts]), torch.tensor([float(series[s + w + h - 1]) for s in starts])
 
+
+# %% [markdown] mistake="window-lists"
+# Loses the dtype of the series on the way through Python numbers.
+#
+# A float64 series comes back as float32, and an int64 series gets float32 targets. A Python float does not remember the dtype it came from;
+# print the dtypes of both results beside that of `series`, and find the step at which they part.
 
 # %% wrong="window-lists-cast" fails="window-next"
 def window(series, w, h):
@@ -2074,6 +2332,12 @@ def window(series, w, h):
     return X, torch.tensor([float(series[s + w + h - 1]) for s in starts]).to(series.dtype)
 
 
+# %% [markdown] mistake="window-lists-cast"
+# Sends float64 values through float32; the dtype comes back, the digits do not.
+#
+# In a float64 series 0.3 comes back as 0.30000001192092896: between two conversions the value was rounded, and the last one cannot undo
+# that. Ask at which step your numbers are in float32, and whether they need to leave their tensor at all.
+
 # %% wrong="window-length-without-h" fails="window-next window-errors"
 def window(series, w, h):
     if w < 1 or h < 1 or w > len(series):
@@ -2081,6 +2345,12 @@ def window(series, w, h):
     starts = range(len(series) - w - h + 1)
     return torch.stack([series[s : s + w] for s in starts]), torch.stack([series[s + w + h - 1] for s in starts])
 
+
+# %% [markdown] mistake="window-length-without-h"
+# Checks only that a window fits the series, and forgets the horizon.
+#
+# With T = 4, `w = 3` and `h = 2` there is no value for the first target, yet your check lets the call through, and it ends in a
+# RuntimeError about an empty list. Which conditions for a ValueError does the statement name, and which one is missing?
 
 # %% right="window-unfold"
 def window(series, w, h):
@@ -2290,6 +2560,12 @@ def ceiling(keys, tags):
     return sum(max(n for (k, _), n in pairs.items() if k == key) for key in set(keys)) / len(tags)
 
 
+# %% [markdown] mistake="trips-departure-first"
+# Always names the departure first; the second sentence repeats the first.
+#
+# `trips(["A", "B"])` holds "leave A arrive B" twice and never "arrive B leave A". The city at position 1 is then always a departure, the
+# ceiling by position is 1, and no reading is needed. Which order of the words is missing?
+
 # %% wrong="trips-tags-by-position" fails="trips-by-hand trips-no-leak"
 def trips(cities):
     out = []
@@ -2305,6 +2581,12 @@ def ceiling(keys, tags):
     return sum(max(n for (k, _), n in pairs.items() if k == key) for key in set(keys)) / len(tags)
 
 
+# %% [markdown] mistake="trips-tags-by-position"
+# Gives the tags by position, O DEP O ARR, even where "arrive" comes first.
+#
+# In "arrive B leave A" your answer calls B the departure. Then a city's place alone tells its tag, and memory is not needed. Write the four
+# tags under the four words of this sentence by hand: what decides the tag of a city?
+
 # %% wrong="trips-majority" fails="trips-ceiling trips-ceiling-random"
 def trips(cities):
     out = []
@@ -2318,6 +2600,12 @@ def trips(cities):
 def ceiling(keys, tags):
     return max(Counter(tags).values()) / len(tags)
 
+
+# %% [markdown] mistake="trips-majority"
+# Gives one label to all tokens in `ceiling`; the keys are ignored.
+#
+# For the keys "a", "b" with the tags "O", "DEP" each key has a label of its own, so the ceiling is 1; you return 0.5. The example by hand
+# cannot show it, for both numbers are 0.6 there. What may a tagger do that sees the key?
 
 # %% wrong="trips-mean-of-shares" fails="trips-ceiling trips-ceiling-random"
 def trips(cities):
@@ -2333,6 +2621,12 @@ def ceiling(keys, tags):
     pairs, totals = Counter(zip(keys, tags, strict=True)), Counter(keys)
     return sum(max(n for (k, _), n in pairs.items() if k == key) / totals[key] for key in totals) / len(totals)
 
+
+# %% [markdown] mistake="trips-mean-of-shares"
+# Averages the shares of the keys, so a rare key weighs as much as a frequent one.
+#
+# Nine tokens of key "a", all O, and two of key "b", one O and one DEP: 10 of 11 can be right, 0.909, and you return (1 + 0.5)/2 = 0.75.
+# What does the formula count, and what is its N?
 
 # %% right="trips-dictionary"
 def trips(cities):
@@ -2650,6 +2944,12 @@ class SlotTagger(nn.Module):
         return self.head(torch.tanh(self.rnn(self.embed(ids))))
 
 
+# %% [markdown] mistake="tagger-per-word"
+# Labels each word alone: there is no recurrent network.
+#
+# Word 5 gets the same logits after word 1 as after word 2, and `SlotTagger(10, 3)` has 467 parameters, not 1,011. "Taipei" after "leave"
+# and after "arrive" look alike to it. Which of the three parts should carry what was read?
+
 # %% wrong="tagger-position" fails="tagger-parts tagger-memory tagger-torch tagger-learns"
 class SlotTagger(nn.Module):
     def __init__(self, n_words, n_tags, C=8, H=16):
@@ -2662,6 +2962,12 @@ class SlotTagger(nn.Module):
     def forward(self, ids, lengths):
         return self.head(torch.tanh(self.rnn(self.embed(ids) + self.place(torch.arange(ids.shape[1])))))
 
+
+# %% [markdown] mistake="tagger-position"
+# Uses the word and its position in place of a recurrent network.
+#
+# The second word gets the same logits whatever the first one is, so "leave Taipei" and "arrive Taipei" look alike. The chapter computes how
+# good such a tagger can be: right for half of the cities. Compare your parts with the three of the statement.
 
 # %% wrong="tagger-no-padding-idx" fails="tagger-parts tagger-learns"
 class SlotTagger(nn.Module):
@@ -2676,6 +2982,12 @@ class SlotTagger(nn.Module):
         return self.head(pad_packed_sequence(self.rnn(short)[0], batch_first=True, total_length=ids.shape[1])[0])
 
 
+# %% [markdown] mistake="tagger-no-padding-idx"
+# Makes the embedding without `padding_idx`, so the row of the pad is not zero.
+#
+# The shapes are right and real words see no pads, but row 0 of your table starts with random numbers, and nothing keeps it at zero. Print
+# `embed.weight[0]` of a fresh tagger and read again what the statement says about this row.
+
 # %% wrong="tagger-one-direction" fails="tagger-parts tagger-memory tagger-torch"
 class SlotTagger(nn.Module):
     def __init__(self, n_words, n_tags, C=8, H=16):
@@ -2687,6 +2999,12 @@ class SlotTagger(nn.Module):
     def forward(self, ids, lengths):
         return self.head(self.rnn(self.embed(ids))[0])
 
+
+# %% [markdown] mistake="tagger-one-direction"
+# Reads from left to right only.
+#
+# Word 5 before word 1 and before word 2 gets the same logits, so "Taipei is where we arrive" cannot be labelled. `SlotTagger(10, 3)` has
+# 1,523 parameters in your answer, not 1,011; read again what kind of network `rnn` is, and why a step has 2H numbers.
 
 # %% wrong="tagger-pads-read" fails="tagger-memory tagger-torch"
 class SlotTagger(nn.Module):
@@ -2700,6 +3018,12 @@ class SlotTagger(nn.Module):
         return self.head(self.rnn(self.embed(ids))[0])
 
 
+# %% [markdown] mistake="tagger-pads-read"
+# Runs the network over the pads; `lengths` is not used.
+#
+# The sentence 1, 5, 3 gets other logits when two pads stand behind it, because the backward half reads the pads first. Run one sentence
+# with and without pads and compare; what must the network know to begin at the last real word?
+
 # %% wrong="tagger-time-first" fails="tagger-parts tagger-memory tagger-torch"
 class SlotTagger(nn.Module):
     def __init__(self, n_words, n_tags, C=8, H=16):
@@ -2711,6 +3035,12 @@ class SlotTagger(nn.Module):
     def forward(self, ids, lengths):
         return self.head(self.rnn(self.embed(ids))[0])
 
+
+# %% [markdown] mistake="tagger-time-first"
+# Leaves `rnn` in the time-first layout, so that it reads across the batch.
+#
+# Exchange one sentence of a batch, and the logits of its neighbours move; in a batch of one, the words do not see each other at all. No
+# error tells you. Print the shape that goes into `rnn` and ask which axis it takes for time.
 
 # %% right="tagger-sentence-by-sentence"
 class SlotTagger(nn.Module):

@@ -294,6 +294,12 @@ def lstm_cell(x, state, weights):
     return o.sigmoid() * c_new.tanh(), c_new
 
 
+# %% [markdown] mistake="lstm-order-ifog"
+# Reads the quarters in the order i, f, o, g: candidate and output gate are exchanged.
+#
+# In the example by hand `c` comes out as 1.162, where 1.071 is wanted. No error warns you, for all quarters have the same shape. Write the
+# name of its quarter beside each number of `W_ih`, from top to bottom, and compare with the statement's order.
+
 # %% wrong="lstm-order-figo" fails="lstm-by-hand lstm-torch"
 def lstm_cell(x, state, weights):
     h, c = state
@@ -302,6 +308,12 @@ def lstm_cell(x, state, weights):
     c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c_new.tanh(), c_new
 
+
+# %% [markdown] mistake="lstm-order-figo"
+# Reads the quarters in the order f, i, g, o: input and forget gate are exchanged.
+#
+# In the example by hand 0.75 of the old memory is kept and 0.25 of the candidate is written, so `c` is 1.690 and not 1.071. The shapes
+# cannot show it; open one gate at a time with a large bias, as the chapter does, and watch `c`.
 
 # %% wrong="lstm-forget-sign" fails="lstm-by-hand lstm-torch"
 def lstm_cell(x, state, weights):
@@ -312,6 +324,12 @@ def lstm_cell(x, state, weights):
     return o.sigmoid() * c_new.tanh(), c_new
 
 
+# %% [markdown] mistake="lstm-forget-sign"
+# Keeps the share 1 − f of the old memory instead of f.
+#
+# In the example by hand f is 0.25, so 0.5 of the memory 2 should stay; you keep 1.5, and `c` becomes 2.071. The name of the gate misleads.
+# Look in the table at what the number f says about the old memory.
+
 # %% wrong="lstm-no-tanh-on-c" fails="lstm-by-hand lstm-torch"
 def lstm_cell(x, state, weights):
     h, c = state
@@ -320,6 +338,12 @@ def lstm_cell(x, state, weights):
     c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c_new, c_new
 
+
+# %% [markdown] mistake="lstm-no-tanh-on-c"
+# Shows the memory without tanh, so that `h` can leave the range from −1 to 1.
+#
+# In the example by hand `c` is right, but `h` is 0.857 and not 0.632. A held memory of 3 with an open output gate gives `h` = 3 in your
+# answer. Compare your line for `h` with the second of the two formulas below the table.
 
 # %% wrong="lstm-tanh-stored" fails="lstm-by-hand lstm-torch"
 def lstm_cell(x, state, weights):
@@ -330,6 +354,12 @@ def lstm_cell(x, state, weights):
     return o.sigmoid() * c_new, c_new
 
 
+# %% [markdown] mistake="lstm-tanh-stored"
+# Stores the tanh of the memory as the new `c`.
+#
+# In the example by hand `h` is right, but `c` is 0.790 and not 1.071. A memory of 3 that should be held is 0.995 after one step and shrinks
+# at every further one. Which of the two formulas contains the tanh, and on which result does it act?
+
 # %% wrong="lstm-one-bias" fails="lstm-by-hand lstm-torch"
 def lstm_cell(x, state, weights):
     h, c = state
@@ -338,6 +368,12 @@ def lstm_cell(x, state, weights):
     c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c_new.tanh(), c_new
 
+
+# %% [markdown] mistake="lstm-one-bias"
+# Leaves out the bias `b_hh`.
+#
+# In the example by hand both biases have ln 2 in the last quarter, and the output gate is 0.8; yours is 2/3, so `h` comes out as 0.527.
+# Count the terms of the sum that the dots in the table stand for, and find each of them in your answer.
 
 # %% wrong="lstm-changes-c" fails="lstm-by-hand lstm-torch lstm-keeps-inputs"
 def lstm_cell(x, state, weights):
@@ -348,6 +384,12 @@ def lstm_cell(x, state, weights):
     c += i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c
 
+
+# %% [markdown] mistake="lstm-changes-c"
+# Changes the `c` that comes in: the update happens in place.
+#
+# The returned numbers are right, but in the example the caller's `c` is 2 before the call and 1.071 after it. Whoever keeps the old state,
+# to compare or to start again, has lost it. Print the tensor that you pass in, before and after.
 
 # %% right="lstm-four-products"
 def lstm_cell(x, state, weights):
@@ -619,6 +661,12 @@ def run_gates(gates, candidates, c):
     return [m for m, _ in out], [h for _, h in out]
 
 
+# %% [markdown] mistake="gates-open-forgets"
+# Treats an open forget gate as forgetting, in the words and in the numbers.
+#
+# `gate_table(0, 1, 1)` gives "erase", and in the example by hand the first memory is 1.9 and not 0.9: you keep 0.75 of the old one where
+# the gate is 0.25. It is the reader's mistake again; look at the row of the table with i = 0 and f = 1.
+
 # %% wrong="gates-strict" fails="gates-words gates-words-all"
 def gate_table(i, f, o):
     if not (0 <= i <= 1 and 0 <= f <= 1 and 0 <= o <= 1):
@@ -634,6 +682,12 @@ def run_gates(gates, candidates, c):
         out.append((c, o * math.tanh(c)))
     return [m for m, _ in out], [h for _, h in out]
 
+
+# %% [markdown] mistake="gates-strict"
+# Counts a gate of exactly 0.5 as closed.
+#
+# `gate_table(0.9, 0.2, 0.5)` ends in "hide" where "expose" is asked, and three gates of 0.5 give "erase" and "hide". Read the words printed
+# in bold in the statement, and ask on which side the border itself lies.
 
 # %% wrong="gates-hidden-is-lost" fails="gates-run gates-run-all"
 def gate_table(i, f, o):
@@ -651,6 +705,12 @@ def run_gates(gates, candidates, c):
     return [m for m, _ in out], [h for _, h in out]
 
 
+# %% [markdown] mistake="gates-hidden-is-lost"
+# Lets the output gate act on the memory, so what is hidden is lost.
+#
+# In the example by hand the second memory is 0 and not 0.9: the closed output gate wiped it out. An output gate of 0.5 turns a held memory
+# of 4 into 2, 1, 0.5. In which of the two formulas of the LSTM does o stand?
+
 # %% wrong="gates-nan" fails="gates-words gates-words-all"
 def gate_table(i, f, o):
     if min(i, f, o) < 0 or max(i, f, o) > 1:
@@ -666,6 +726,12 @@ def run_gates(gates, candidates, c):
         out.append((c, o * math.tanh(c)))
     return [m for m, _ in out], [h for _, h in out]
 
+
+# %% [markdown] mistake="gates-nan"
+# Lets `nan` pass as a gate.
+#
+# `gate_table(0, 1, nan)` returns "hold" and "hide" without an error. Every comparison with `nan` is False, so a search for values outside
+# the range does not find it. Try in Python what `nan < 0`, `nan > 1` and `0 <= nan` give.
 
 # %% wrong="gates-ints" fails="gates-run"
 def gate_table(i, f, o):
@@ -683,6 +749,12 @@ def run_gates(gates, candidates, c):
     return [m for m, _ in out], [h for _, h in out]
 
 
+# %% [markdown] mistake="gates-ints"
+# Returns memories as ints where ints come in.
+#
+# `run_gates([(1, 0, 1)], [1], 5)` returns the memory 1, an int, where the float 1.0 is asked: products and sums of ints are ints. The two
+# compare as equal, so print the type, and read what the statement says about the two lists.
+
 # %% wrong="gates-rounded" fails="gates-run gates-run-all"
 def gate_table(i, f, o):
     if not (0 <= i <= 1 and 0 <= f <= 1 and 0 <= o <= 1):
@@ -698,6 +770,12 @@ def run_gates(gates, candidates, c):
         out.append((c, (o >= 0.5) * math.tanh(c)))
     return [m for m, _ in out], [h for _, h in out]
 
+
+# %% [markdown] mistake="gates-rounded"
+# Rounds the gates to 0 or 1 in `run_gates`.
+#
+# In the example by hand the first memory is 0.8 and not 0.9: the gate 0.25 became 0, and 0.5 became 1. The border 0.5 belongs to the words
+# of `gate_table`. What does the statement say about the gates of `run_gates`?
 
 # %% right="gates-ifs"
 def gate_table(i, f, o):
@@ -796,11 +874,23 @@ def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     return sum(d * 4 * (n_hidden * (s + n_hidden) + n_hidden) for s in sizes)
 
 
+# %% [markdown] mistake="count-one-bias"
+# Counts one bias vector where `nn.LSTM` has two.
+#
+# One input and two units give 32 in your answer and 40 in the statement; the 8 numbers that are missing are as many as one vector of 4 · 2
+# has. The note in the statement is wrong: print the names and shapes of the parameters of `nn.LSTM(1, 2)`.
+
 # %% wrong="count-same-input" fails="count-by-hand count-torch"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     d = 2 if bidirectional else 1
     return n_layers * d * 4 * n_hidden * (n_in + n_hidden + 2)
 
+
+# %% [markdown] mistake="count-same-input"
+# Lets every layer read `n_in` numbers.
+#
+# With one input and two units your second layer adds 40, and 48 is right. With `n_in` equal to `n_hidden`, in one direction, the mistake
+# would not show. What does the second layer read at each step, and how many numbers are that?
 
 # %% wrong="count-one-direction-above" fails="count-by-hand count-torch"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
@@ -809,6 +899,12 @@ def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     return sum(d * 4 * n_hidden * (s + n_hidden + 2) for s in sizes)
 
 
+# %% [markdown] mistake="count-one-direction-above"
+# Lets the upper layers of a bidirectional LSTM read one direction only.
+#
+# One input, two units, two layers and both directions: you count 176, and `nn.LSTM` has 208. With one layer, or one direction, all is
+# right. What does the lower layer hand up at one step, and how many numbers is that?
+
 # %% wrong="count-three-gates" fails="count-by-hand count-torch"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     d = 2 if bidirectional else 1
@@ -816,12 +912,24 @@ def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     return sum(d * 3 * n_hidden * (s + n_hidden + 2) for s in sizes)
 
 
+# %% [markdown] mistake="count-three-gates"
+# Counts three parts in each layer instead of four.
+#
+# One input and two units give 30 in your answer, and 40 is right: a quarter is missing everywhere. Three of the sums in the LSTM are called
+# gates. Is there something else in the table that has weights of its own?
+
 # %% wrong="count-third-layer" fails="count-by-hand count-torch"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
     d = 2 if bidirectional else 1
     sizes = [n_in] + [d * n_hidden] * (n_layers > 1)
     return sum(d * 4 * n_hidden * (s + n_hidden + 2) for s in sizes)
 
+
+# %% [markdown] mistake="count-third-layer"
+# Counts at most two layers, however large `n_layers` is.
+#
+# With one input and two units, three layers give 88 in your answer, no more than two layers do, and nine layers give 88 as well. `n_layers`
+# is a number, not a yes or no; follow on paper how often an upper layer is counted when it is 3.
 
 # %% right="count-closed-form"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
@@ -977,6 +1085,12 @@ def gru_cell(x, h, weights):
     return n + z * (h - n)
 
 
+# %% [markdown] mistake="gru-reset-inside"
+# Multiplies `h` by r before the matrix product, as in the paper of 2014.
+#
+# Take [0, 1] and [1, 0] as the candidate's rows of `W_hh`, `h` = (1, 0), r = (0, 1), z = 0 and all else zero: the new state should be (0,
+# 0.762), and yours is (0, 0). Look in the formula of n at the bracket that r multiplies.
+
 # %% wrong="gru-bias-outside" fails="gru-by-hand gru-torch"
 def gru_cell(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -986,6 +1100,12 @@ def gru_cell(x, h, weights):
     n = torch.tanh(x_n + r * h_n)
     return n + z * (h - n)
 
+
+# %% [markdown] mistake="gru-bias-outside"
+# Adds the candidate's `b_hh` outside the product with r.
+#
+# Close the reset gate, with `h` = 0, z = 0 and 2 as the candidate's `b_hh`: nothing of the 2 may get through, yet your new state is tanh(2)
+# = 0.964. In this cell the two biases are really two; which of them stands in the bracket behind r?
 
 # %% wrong="gru-paper-z" fails="gru-by-hand gru-reset-place gru-torch gru-keeps"
 def gru_cell(x, h, weights):
@@ -997,6 +1117,12 @@ def gru_cell(x, h, weights):
     return z * n + (1 - z) * h
 
 
+# %% [markdown] mistake="gru-paper-z"
+# Exchanges z and 1 − z: an open update gate replaces the old state.
+#
+# With z = 1, an old state of 3 and a candidate of 0 the new state must be 3, and yours is 0. In the example by hand you get 1.079 and not
+# 1.770. Papers differ here; read what z near 1 means in PyTorch.
+
 # %% wrong="gru-order-zrn" fails="gru-by-hand gru-reset-place gru-torch gru-keeps"
 def gru_cell(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -1006,6 +1132,12 @@ def gru_cell(x, h, weights):
     n = torch.tanh(x_n + r * h_n)
     return n + z * (h - n)
 
+
+# %% [markdown] mistake="gru-order-zrn"
+# Reads the thirds in the order z, r, n: reset and update gate are exchanged.
+#
+# In the example by hand you get 1.245 and not 1.770, because your r is 0.8 and your z 0.25. Both thirds have the same shape, so no error
+# comes. Open one gate at a time with a large bias, and see which third keeps the old state.
 
 # %% right="gru-cut-weights"
 def gru_cell(x, h, weights):
@@ -1214,6 +1346,12 @@ def grad_through_time(cell, x):
     return J.norm(dim=(0, 2)).mean().item()
 
 
+# %% [markdown] mistake="through-mean-over-time"
+# Averages the norms over all inputs, where only the first input is asked.
+#
+# In the example by hand the norms are 3, 1.5 and 0.75, from the last input to the first, and you return their mean, 1.75. The nearest input
+# rules such a mean. By which single input does the statement differentiate?
+
 # %% wrong="through-detached" fails="through-by-hand through-lstm through-random"
 def grad_through_time(cell, x):
     def last_h(v):
@@ -1228,6 +1366,12 @@ def grad_through_time(cell, x):
     return J[:, 0].norm().item()
 
 
+# %% [markdown] mistake="through-detached"
+# Detaches the state between the steps, so that nothing comes back.
+#
+# In the example by hand you return 0, and for every other sequence of two or more steps too: the path from the first input to the last
+# state is cut. With one step your number is right. Where on the way must the graph stay whole?
+
 # %% wrong="through-sum-of-h" fails="through-by-hand through-random"
 def grad_through_time(cell, x):
     v, state = x.detach().clone().requires_grad_(), None
@@ -1236,6 +1380,12 @@ def grad_through_time(cell, x):
     h = state[0] if type(state) is tuple else state
     return torch.autograd.grad(h.sum(), v)[0][0].norm().item()
 
+
+# %% [markdown] mistake="through-sum-of-h"
+# Differentiates the sum of `h`, in which the slopes of units can cancel.
+#
+# Two units with the input weights 3 and −4, each fed back with −0.5, over three zeros: you return 0.25, as 3 and −4 add up to −1, and 1.25
+# is right. The matrix in the statement has H rows; how many are left when the units are added first?
 
 # %% wrong="through-last-input" fails="through-by-hand through-lstm through-random"
 def grad_through_time(cell, x):
@@ -1247,6 +1397,12 @@ def grad_through_time(cell, x):
 
     return torch.autograd.functional.jacobian(last_h, x)[:, -1].norm().item()
 
+
+# %% [markdown] mistake="through-last-input"
+# Differentiates by the last input instead of the first.
+#
+# In the example by hand you return 3, which is the input weight alone, without a step back in time. Make the sequence of zeros longer: your
+# number stays, and the right one is halved by each step. Which end of `x` does the statement ask about?
 
 # %% wrong="through-c-detached" fails="through-lstm through-random"
 def grad_through_time(cell, x):
@@ -1261,6 +1417,12 @@ def grad_through_time(cell, x):
     return torch.autograd.functional.jacobian(last_h, x)[:, 0].norm().item()
 
 
+# %% [markdown] mistake="through-c-detached"
+# Cuts the LSTM's memory c out of the graph between the steps.
+#
+# `nn.RNNCell` and `nn.GRUCell` come out right. An LSTM that adds tanh(x) to its memory, keeps 0.75 of it at each step and shows all, with
+# `weight_hh` zero, should give 0.422 over four zeros; you return 0. Along which paths does the statement want the derivative?
+
 # %% wrong="through-backward" fails="through-lstm through-random"
 def grad_through_time(cell, x):
     v, total = x.detach().clone().requires_grad_(), 0.0
@@ -1272,6 +1434,12 @@ def grad_through_time(cell, x):
         total += v.grad[0].square().sum().item()
     return math.sqrt(total)
 
+
+# %% [markdown] mistake="through-backward"
+# Uses `backward`, which adds to the `.grad` of the cell's parameters.
+#
+# The norm is right, but after the call the parameters of `cell` hold gradients that were not there before, and the next optimizer step
+# would use them. Print one `.grad` before and after the call; can derivatives be had as a return value?
 
 # %% right="through-unit-by-unit"
 def grad_through_time(cell, x):
@@ -1424,6 +1592,12 @@ def set_forget_bias(lstm, value=1.0):
                 p[H : 2 * H].fill_(value)
 
 
+# %% [markdown] mistake="forget-doubled"
+# Writes `value` into both bias vectors, so that the gate sees twice as much.
+#
+# After `set_forget_bias(lstm)`, with the default 1, the two biases of the forget gate add up to 2. Print the sum of the two vectors after
+# the call, not each one alone, and compare it with the statement's example for H = 2.
+
 # %% wrong="forget-first-quarter" fails="forget-sum forget-layers forget-rest"
 def set_forget_bias(lstm, value=1.0):
     if not lstm.bias:
@@ -1434,6 +1608,12 @@ def set_forget_bias(lstm, value=1.0):
             if "bias" in name:
                 p[:H].fill_(value / 2)
 
+
+# %% [markdown] mistake="forget-first-quarter"
+# Sets the first quarter, which belongs to the input gate.
+#
+# With H = 2 places 0 and 1 change, and the forget gate's 2 and 3 stay as they were: the network writes more than before, and forgets as
+# before. Write i, f, g, o above the eight places of one vector and see where yours lie.
 
 # %% wrong="forget-third-quarter" fails="forget-sum forget-layers forget-rest"
 def set_forget_bias(lstm, value=1.0):
@@ -1446,6 +1626,12 @@ def set_forget_bias(lstm, value=1.0):
                 p[2 * H : 3 * H].fill_(value / 2)
 
 
+# %% [markdown] mistake="forget-third-quarter"
+# Sets the third quarter, which belongs to the candidate.
+#
+# With H = 2 places 4 and 5 change, while the forget gate keeps its old numbers, and only what could be written is shifted. Count the places
+# of one vector from 0 and name the four quarters in PyTorch's order; which numbers belong to f?
+
 # %% wrong="forget-one-vector" fails="forget-sum forget-layers forget-rest"
 def set_forget_bias(lstm, value=1.0):
     if not lstm.bias:
@@ -1457,6 +1643,12 @@ def set_forget_bias(lstm, value=1.0):
                 p[H : 2 * H].fill_(value)
 
 
+# %% [markdown] mistake="forget-one-vector"
+# Sets only the `bias_ih` vectors; the old numbers of `bias_hh` stay in the sum.
+#
+# If `bias_ih` is 0.25 and `bias_hh` 0.5 everywhere, the forget gate's sum is 1.5 after a call with the default 1. In a fresh network the
+# rest is random, and differs from unit to unit. What about the other vector's share of the sum?
+
 # %% wrong="forget-first-layer" fails="forget-layers forget-rest"
 def set_forget_bias(lstm, value=1.0):
     if not lstm.bias:
@@ -1466,6 +1658,12 @@ def set_forget_bias(lstm, value=1.0):
         lstm.bias_ih_l0[H : 2 * H] = value
         lstm.bias_hh_l0[H : 2 * H] = 0
 
+
+# %% [markdown] mistake="forget-first-layer"
+# Sets only the first layer's forward direction.
+#
+# With two layers and two directions there are four forget gates, and your answer reaches one of them; the other three keep their random
+# sums. Print the names of all parameters of such a network and tick those that your function changes.
 
 # %% wrong="forget-whole-vector" fails="forget-sum forget-rest"
 def set_forget_bias(lstm, value=1.0):
@@ -1477,6 +1675,12 @@ def set_forget_bias(lstm, value=1.0):
                 p.fill_(value / 2)
 
 
+# %% [markdown] mistake="forget-whole-vector"
+# Fills the whole bias vectors, not only the forget gate's quarter.
+#
+# With H = 2 the sum is right in places 2 and 3, but the other six places have this sum too: input gate, candidate and output gate were
+# changed as well. What does the statement say about every other number of the network?
+
 # %% wrong="forget-no-error" fails="forget-layers forget-no-bias"
 def set_forget_bias(lstm, value=1.0):
     H = lstm.hidden_size
@@ -1485,6 +1689,12 @@ def set_forget_bias(lstm, value=1.0):
             if "bias" in name:
                 p[H : 2 * H].fill_(value / 2)
 
+
+# %% [markdown] mistake="forget-no-error"
+# Does nothing, silently, when the LSTM has no biases.
+#
+# `nn.LSTM(3, 2, bias=False)` passes through your function without a word, and the caller believes that the forget gate is set. How many
+# bias vectors does your code meet there, and what does the statement ask for in this case?
 
 # %% wrong="forget-one-direction" fails="forget-layers forget-rest"
 def set_forget_bias(lstm, value=1.0):
@@ -1496,6 +1706,12 @@ def set_forget_bias(lstm, value=1.0):
             if "bias" in name and "reverse" not in name:
                 p[H : 2 * H].fill_(value / 2)
 
+
+# %% [markdown] mistake="forget-one-direction"
+# Leaves out the backward direction of a bidirectional LSTM.
+#
+# The forward sums are right in every layer, but the vectors whose names end in `_reverse` keep their random numbers. Print the forget
+# gate's sum for each layer and each direction of a small bidirectional network, and see which differ from `value`.
 
 # %% right="forget-difference"
 def set_forget_bias(lstm, value=1.0):
@@ -1738,6 +1954,12 @@ def stack_layers(x, lengths, cells):
     return torch.stack(steps, 1) * mask[..., None], tuple(torch.stack(p) for p in zip(*last, strict=True))
 
 
+# %% [markdown] mistake="stack-last-column"
+# Takes the last states at the last column, after the pads.
+#
+# In the example by hand `c_n` is 2.726 and not 1.726: the pad 9 was read, and its tanh, about 1, was added. The output is 0 at the pad, so
+# nothing shows there. After which step should the h and c of each row stop changing?
+
 # %% wrong="stack-only-h-kept" fails="stack-by-hand stack-two-layers stack-torch stack-pads"
 def stack_layers(x, lengths, cells):
     steps, last = x.unbind(1), []
@@ -1753,6 +1975,12 @@ def stack_layers(x, lengths, cells):
         last.append((h, c))
     return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
 
+
+# %% [markdown] mistake="stack-only-h-kept"
+# Holds `h` where a sequence has ended, but lets `c` run on over the pads.
+#
+# In the example by hand `h_n` is right and `c_n` is 2.726, where 1.726 is wanted; a network that goes on from this pair starts wrong. The
+# state has two halves: print both after the last real step and after the pad.
 
 # %% wrong="stack-zeroed-state" fails="stack-by-hand stack-two-layers stack-torch"
 def stack_layers(x, lengths, cells):
@@ -1770,6 +1998,12 @@ def stack_layers(x, lengths, cells):
     return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
 
 
+# %% [markdown] mistake="stack-zeroed-state"
+# Sets the states to zero after the end of a sequence, instead of holding them.
+#
+# In the example by hand `h_n` and `c_n` are both 0, because a pad follows the last real step. Only one of the three results is 0 at pads;
+# which one is it, and what do the other two remember?
+
 # %% wrong="stack-output-not-masked" fails="stack-by-hand stack-two-layers stack-torch stack-pads"
 def stack_layers(x, lengths, cells):
     steps, last = x.unbind(1), []
@@ -1785,6 +2019,12 @@ def stack_layers(x, lengths, cells):
         last.append((h, c))
     return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
 
+
+# %% [markdown] mistake="stack-output-not-masked"
+# Repeats the last real state in `output` at the pads, where 0 is asked.
+#
+# In the example by hand the third output equals the second, while `h_n` and `c_n` are right. To hold a state and to show it are two
+# different things; read the statement's line about `output` once more.
 
 # %% wrong="stack-state-from-below" fails="stack-two-layers stack-torch"
 def stack_layers(x, lengths, cells):
@@ -1802,6 +2042,12 @@ def stack_layers(x, lengths, cells):
     return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
 
 
+# %% [markdown] mistake="stack-state-from-below"
+# Starts an upper layer from the last states of the layer below, not from zeros.
+#
+# Put two cells of the example one above the other, on 1, 2 and a pad: the upper `c_n` is 3.026 and not 1.301, because its memory began with
+# 1.726 from below. Write down the pair that each layer has before its first step.
+
 # %% wrong="stack-pads-set-to-zero" fails="stack-by-hand stack-torch"
 def stack_layers(x, lengths, cells):
     mask, last = (torch.arange(x.shape[1]) < lengths[:, None])[..., None], []
@@ -1816,6 +2062,12 @@ def stack_layers(x, lengths, cells):
         last.append((h, c))
     return x, tuple(torch.stack(p) for p in zip(*last, strict=True))
 
+
+# %% [markdown] mistake="stack-pads-set-to-zero"
+# Sets the pads to zero, but runs the cells on over them.
+#
+# The example by hand comes out right by luck. Give its candidate a bias of 0.5: after 1 and 2, one pad moves `c_n` from 1.892 to 2.354, as
+# a cell has biases and an old h even without an input. What should change at a step that is not real?
 
 # %% wrong="stack-zero-and-c-runs-on" fails="stack-by-hand stack-torch"
 def stack_layers(x, lengths, cells):
@@ -1832,6 +2084,12 @@ def stack_layers(x, lengths, cells):
         last.append((h, c))
     return x, tuple(torch.stack(p) for p in zip(*last, strict=True))
 
+
+# %% [markdown] mistake="stack-zero-and-c-runs-on"
+# Sets the pads to zero and holds `h`, but `c` still changes at the pads.
+#
+# Give the candidate of the example's cell a bias of 0.5: `h_n` is right, and `c_n` is 2.354 where 1.892 is wanted. An input of zero does
+# not stop a cell that has a bias; follow both halves of the state over the pad.
 
 # %% right="stack-sequence-by-sequence"
 def stack_layers(x, lengths, cells):
@@ -2088,6 +2346,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
     return norms
 
 
+# %% [markdown] mistake="clip-after-step"
+# Clips after the optimizer's step, when the gradient has already been used.
+#
+# In the example by hand the list is right, but the parameters change by (−3, −4) although the limit is 1. Which line of the loop moves the
+# parameters, and what had been done to the gradient when it ran?
+
 # %% wrong="clip-before-backward" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
     norms = []
@@ -2099,6 +2363,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
         optimizer.step()
     return norms
 
+
+# %% [markdown] mistake="clip-before-backward"
+# Clips before `backward`, when there is no new gradient yet.
+#
+# In the example by hand the list is [0.0], and the parameters change by (−3, −4), not clipped. Go through your lines in order and write
+# down after each one what `.grad` contains.
 
 # %% wrong="clip-by-value" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
@@ -2115,6 +2385,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
     return norms
 
 
+# %% [markdown] mistake="clip-by-value"
+# Clips each number of the gradient by itself, not the norm of the whole.
+#
+# With limit 1 the gradient (3, 4) becomes (1, 1), and so does (8, 1): the direction is lost, and the norm is 1.41, still above the limit.
+# What can be done to a vector that changes its length and not its direction?
+
 # %% wrong="clip-each-tensor" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
     norms = []
@@ -2128,6 +2404,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
             optimizer.step()
     return norms
 
+
+# %% [markdown] mistake="clip-each-tensor"
+# Clips every parameter by itself, not all of them together.
+#
+# Two parameters with the gradients 0.75 and 1 and the limit 0.5 are both cut to 0.5: the norm of the two together is 0.71, above the limit,
+# and the direction has changed. How long is the one long vector of which the chapter speaks?
 
 # %% wrong="clip-always-scaled" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
@@ -2145,6 +2427,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
     return norms
 
 
+# %% [markdown] mistake="clip-always-scaled"
+# Scales the gradient to the norm `limit` even when it is shorter.
+#
+# With limit 1 a gradient (0.03, 0.04) becomes (0.6, 0.8), twenty times as long, so the steps never grow small near a minimum. What does the
+# statement say about a gradient whose norm is below the limit?
+
 # %% wrong="clip-steps-on-inf" fails="clip-not-finite"
 def train_clipped(model, optimizer, criterion, batches, limit):
     norms = []
@@ -2157,6 +2445,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
     return norms
 
 
+# %% [markdown] mistake="clip-steps-on-inf"
+# Makes the optimizer's step even when the norm is not finite.
+#
+# One batch with an infinite gradient turns a weight into `nan`, and every later batch gives `nan`. Clipping cannot help, for it multiplies
+# `inf` by 0, which is `nan`. The second bullet of the statement says what to do with such a batch.
+
 # %% wrong="clip-no-zero-grad" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
     norms = []
@@ -2167,6 +2461,12 @@ def train_clipped(model, optimizer, criterion, batches, limit):
             optimizer.step()
     return norms
 
+
+# %% [markdown] mistake="clip-no-zero-grad"
+# Never clears old gradients, so that every batch adds to those before it.
+#
+# Two equal batches with the gradient (3, 4) and the limit 100 should give the norms 5 and 5; you return 5 and 10. What the model brings
+# along counts too. Which of the five steps of chapter 6 is missing?
 
 # %% right="clip-by-own-hand"
 def train_clipped(model, optimizer, criterion, batches, limit):
@@ -2629,6 +2929,12 @@ def temperature_probs(logits, temperature):
     return torch.softmax(logits * temperature, dim=-1)
 
 
+# %% [markdown] mistake="warmth-multiplied"
+# Multiplies the logits by the temperature instead of dividing them.
+#
+# At temperature 0.5 the logits 0 and ln 3 give [0.366, 0.634], where [0.1, 0.9] is right. A small temperature should make the likely
+# likelier, and yours makes all alike; try 0.01 and 100, and compare with the text above the exercise.
+
 # %% wrong="warmth-after-softmax" fails="warmth-by-hand warmth-random"
 def temperature_probs(logits, temperature):
     if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
@@ -2639,12 +2945,24 @@ def temperature_probs(logits, temperature):
     return p / p.sum(dim=-1, keepdim=True)
 
 
+# %% [markdown] mistake="warmth-after-softmax"
+# Divides the probabilities, after the softmax, so the temperature has no effect.
+#
+# The logits 0 and ln 3 give [0.25, 0.75] at temperature 0.5, and at 2 as well. To divide all probabilities by one number and normalise
+# again undoes itself. Where does the temperature stand in the definition?
+
 # %% wrong="warmth-no-zero" fails="warmth-by-hand warmth-random"
 def temperature_probs(logits, temperature):
     if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
         raise ValueError("temperature")
     return torch.softmax(logits / temperature, dim=-1)
 
+
+# %% [markdown] mistake="warmth-no-zero"
+# Has no case for temperature 0 and divides by it.
+#
+# At temperature 0 the logits 0 and ln 3 give [nan, nan], where [0, 1] is asked. The statement says what the limit is; compute the
+# probabilities for temperatures of 0.1 and 0.01 and watch where they go.
 
 # %% wrong="warmth-overflow" fails="warmth-by-hand warmth-extremes"
 def temperature_probs(logits, temperature):
@@ -2656,6 +2974,12 @@ def temperature_probs(logits, temperature):
     return e / e.sum(dim=-1, keepdim=True)
 
 
+# %% [markdown] mistake="warmth-overflow"
+# Takes `exp` of large numbers as they are, so that it overflows.
+#
+# In float32 the logits 100 and 101 at temperature 1 give [nan, nan]: e to the 100 is `inf` there, and `inf` divided by `inf` is `nan`.
+# Logits 0 and 1 have the same probabilities; what may you do to all logits of a row without a change?
+
 # %% wrong="warmth-first-axis" fails="warmth-by-hand warmth-random"
 def temperature_probs(logits, temperature):
     if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
@@ -2664,6 +2988,12 @@ def temperature_probs(logits, temperature):
         return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
     return torch.softmax(logits / temperature, dim=0)
 
+
+# %% [markdown] mistake="warmth-first-axis"
+# Takes the softmax over the first axis instead of the last.
+#
+# Two equal rows of logits 0 and ln 3 at temperature 1 give 0.5 everywhere, where both should be [0.25, 0.75]. A single list of logits does
+# not show it. Add up your result along each axis: which sums must be 1?
 
 # %% wrong="warmth-accepts-inf" fails="warmth-by-hand warmth-extremes"
 def temperature_probs(logits, temperature):
@@ -2674,6 +3004,12 @@ def temperature_probs(logits, temperature):
     return torch.softmax(logits / temperature, dim=-1)
 
 
+# %% [markdown] mistake="warmth-accepts-inf"
+# Accepts `nan` and infinity as temperatures.
+#
+# At an infinite temperature the logits 0 and ln 3 give [0.5, 0.5] in your answer, and at `nan` [nan, nan]; both should raise ValueError. A
+# test for negative numbers finds neither. Which temperatures does the statement allow?
+
 # %% wrong="warmth-float32-at-zero" fails="warmth-by-hand warmth-random"
 def temperature_probs(logits, temperature):
     if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
@@ -2682,6 +3018,12 @@ def temperature_probs(logits, temperature):
         return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
     return torch.softmax(logits / temperature, dim=-1)
 
+
+# %% [markdown] mistake="warmth-float32-at-zero"
+# Returns float32 at temperature 0 whatever the dtype of `logits`.
+#
+# Float64 logits give float64 at every temperature except 0: there your ones and zeros are float32. Print the dtype of the result at
+# temperature 0 and at 1, and compare with what the statement says about the returned tensor.
 
 # %% right="warmth-power"
 def temperature_probs(logits, temperature):

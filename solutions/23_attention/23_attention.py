@@ -224,10 +224,22 @@ def attention_pool(query, keys, values, width):
     return (-((query[:, None] - keys) ** 2) / (2 * width**2)).exp() @ values
 
 
+# %% [markdown] mistake="pool-unnormalised"
+# Sums the values times the kernel without dividing by the sum of the kernels.
+#
+# Put both values to 5, keys 0 and 2, query 1, width 1: a mean of 5 and 5 is 5, but you return 6.07. Add up your weights for this query:
+# what does the statement say that all the weights of one query give together?
+
 # %% wrong="pool-over-queries" fails="pool-by-hand pool-many"
 def attention_pool(query, keys, values, width):
     return (-((query[:, None] - keys) ** 2) / (2 * width**2)).softmax(0) @ values
 
+
+# %% [markdown] mistake="pool-over-queries"
+# Normalises the weights over the queries, so each key's weights sum to 1 instead of each query's.
+#
+# With a single query every key gets the weight 1, and you return the plain sum: values 10 and 40 become 50, which is no mean of them. Print
+# the table of weights and its sums along both axes: which of the two axes belongs to one question?
 
 # %% wrong="pool-nan" fails="pool-far"
 def attention_pool(query, keys, values, width):
@@ -235,16 +247,35 @@ def attention_pool(query, keys, values, width):
     return bell @ values / bell.sum(1)
 
 
+# %% [markdown] mistake="pool-nan"
+# Divides kernel sums that become 0 far from all keys, so the result there is `nan`.
+#
+# With keys 0 and 2, width 1 and the query 30, both bells are `exp` of less than -390, which float32 rounds to 0, and 0/0 is `nan`. The
+# formula is right, the order of the computation is not safe: only the ratios of the bells matter, so ask what may be done to all exponents
+# of a row before `exp`.
+
 # %% wrong="pool-clamped" fails="pool-far"
 def attention_pool(query, keys, values, width):
     bell = torch.exp(-((query[:, None] - keys) ** 2) / (2 * width**2)).clamp(min=1e-30)
     return bell @ values / bell.sum(1)
 
 
+# %% [markdown] mistake="pool-clamped"
+# Lifts tiny kernels to a least value, so far from all keys every key counts the same.
+#
+# With keys 0 and 2, values 10 and 40, width 1 and the query 30 you return 25, the plain mean, but the nearest key wins and the answer is
+# 40. Both bells lie below your bound and become equal; the fact which one was larger must survive until the division.
+
 # %% wrong="pool-width" fails="pool-by-hand pool-many"
 def attention_pool(query, keys, values, width):
     return (-((query[:, None] - keys) ** 2) / (2 * width)).softmax(1) @ values
 
+
+# %% [markdown] mistake="pool-width"
+# Divides the squared distance by 2 `width` instead of 2 `width`².
+#
+# At width 1 nobody can tell, but the example worked by hand, width 3, gives 20.18 in your answer and not 23.34. Compute the kernel of that
+# example on paper, distance 2 and width 3, and compare the exponent with yours.
 
 # %% right="pool-shifted"
 def attention_pool(query, keys, values, width):
@@ -464,6 +495,12 @@ def additive_scores(q, k, W_q, W_k, u):
     return torch.tanh((q @ W_q.T).unsqueeze(-2) + (k @ W_k.T).unsqueeze(-3)) @ u
 
 
+# %% [markdown] mistake="scores-by-d"
+# Divides the dot products by d instead of the square root of d in `scaled_scores`.
+#
+# With d = 4 the dot score 7 becomes 1.75 in your answer, and the statement's example has 3.5. The section before the exercise measures how
+# large a dot product of d random numbers typically is; look at its third picture for what your choice does at d = 1024.
+
 # %% wrong="scores-capital-t" fails="scores-batch scores-random"
 def dot_scores(q, k):
     return q @ k.permute(*range(k.ndim - 1, -1, -1))
@@ -476,6 +513,13 @@ def scaled_scores(q, k):
 def additive_scores(q, k, W_q, W_k, u):
     return torch.tanh((q @ W_q.T).unsqueeze(-2) + (k @ W_k.T).unsqueeze(-3)) @ u
 
+
+# %% [markdown] mistake="scores-capital-t"
+# Turns all axes of the keys around, where only the last two should change places.
+#
+# Without a batch nothing shows. Keys of shape (10, 5, 3) become (3, 5, 10), so the batch axis ends up last, and the product stops with an
+# error or, if all sizes happen to agree, mixes the samples. Print the shape of the keys before and after the exchange, once for two axes
+# and once for three.
 
 # %% wrong="scores-no-tanh" fails="scores-additive scores-random"
 def dot_scores(q, k):
@@ -490,6 +534,12 @@ def additive_scores(q, k, W_q, W_k, u):
     return ((q @ W_q.T).unsqueeze(-2) + (k @ W_k.T).unsqueeze(-3)) @ u
 
 
+# %% [markdown] mistake="scores-no-tanh"
+# Leaves out the tanh in `additive_scores`.
+#
+# For q = 1, k = -0.5 and u = 2 you return 1, not 0.924. Without the bend the score falls apart into a part of the query and a part of the
+# key, and after a softmax every query has the same weights; compare your function with the row "additive" of the table, symbol by symbol.
+
 # %% wrong="scores-no-u" fails="scores-additive scores-random"
 def dot_scores(q, k):
     return q @ k.transpose(-2, -1)
@@ -502,6 +552,12 @@ def scaled_scores(q, k):
 def additive_scores(q, k, W_q, W_k, u):
     return torch.tanh((q @ W_q.T).unsqueeze(-2) + (k @ W_k.T).unsqueeze(-3)).sum(dim=-1)
 
+
+# %% [markdown] mistake="scores-no-u"
+# Adds up the tanh values in `additive_scores` without weighting them by `u`.
+#
+# In the example with u = 2 you return 0.462, half of 0.924. Every hidden number counts the same in your sum, whatever `u` holds; set `u` to
+# zeros and ask what the score should be then.
 
 # %% wrong="scores-keys-as-rows" fails="scores-products scores-additive scores-batch scores-random"
 def dot_scores(q, k):
@@ -516,6 +572,12 @@ def additive_scores(q, k, W_q, W_k, u):
     return torch.tanh((q @ W_q.T).unsqueeze(-3) + (k @ W_k.T).unsqueeze(-2)) @ u
 
 
+# %% [markdown] mistake="scores-keys-as-rows"
+# Returns a row for each key and a column for each query, instead of the other way round.
+#
+# For one query and three keys the result has shape (3, 1), and the statement asks for (..., T, S), here (1, 3). The numbers are right, but
+# a softmax over the last axis would then run over queries; write the shapes of both factors of your product beside each other.
+
 # %% wrong="scores-pairs-by-place" fails="scores-additive scores-random"
 def dot_scores(q, k):
     return q @ k.transpose(-2, -1)
@@ -528,6 +590,12 @@ def scaled_scores(q, k):
 def additive_scores(q, k, W_q, W_k, u):
     return torch.tanh(q @ W_q.T + k @ W_k.T) @ u
 
+
+# %% [markdown] mistake="scores-pairs-by-place"
+# Adds query t to key t only in `additive_scores`, instead of pairing every query with every key.
+#
+# With three queries and three keys you return 3 numbers where a table of 9 is asked for; with unequal lengths it is an error or a wrong
+# shape. Which shapes must the two parts have so that broadcasting builds all T times S pairs? Hint 2 speaks of them.
 
 # %% right="scores-einsum"
 def dot_scores(q, k):
@@ -718,11 +786,24 @@ def masked_softmax(scores, blocked):
     return scores.masked_fill(blocked, -torch.inf).softmax(dim=-1)
 
 
+# %% [markdown] mistake="masked-nan"
+# Returns `nan` for a row in which everything is blocked.
+#
+# A row of three blocked scores gives (nan, nan, nan), and the statement asks for (0, 0, 0). All scores of that row are minus infinity, so
+# the softmax divides 0 by 0; the text before the exercise shows this very case. What could stand there instead of infinity, and what is
+# left to do afterwards?
+
 # %% wrong="masked-added-infinity" fails="masked-empty-row"
 def masked_softmax(scores, blocked):
     extra = torch.zeros_like(scores).masked_fill(blocked, -torch.inf)
     return (scores + extra).softmax(dim=-1).nan_to_num(0.0)
 
+
+# %% [markdown] mistake="masked-added-infinity"
+# Sends `nan` gradients back through a row in which everything is blocked, though its weights are 0.
+#
+# Your weights are right, but call `backward` with a row of three blocked scores: the gradient of the scores is (nan, nan, nan). The softmax
+# of such a row already went wrong, and repairing its result does not repair the way back; the trouble must be avoided before the softmax.
 
 # %% wrong="masked-inverted" fails="masked-by-hand masked-empty-row masked-random"
 def masked_softmax(scores, blocked):
@@ -730,20 +811,45 @@ def masked_softmax(scores, blocked):
     return filled.softmax(dim=-1).masked_fill(~blocked, 0)
 
 
+# %% [markdown] mistake="masked-inverted"
+# Reads True in `blocked` as allowed, and blocks all the rest.
+#
+# For the scores (0, ln 3, 5) with the last one blocked you return (0, 0, 1): all the weight goes to the one place that nobody may see. The
+# section on masks says what True means in this chapter, and which PyTorch function means the opposite.
+
 # %% wrong="masked-after" fails="masked-by-hand masked-empty-row masked-random"
 def masked_softmax(scores, blocked):
     return scores.softmax(dim=-1).masked_fill(blocked, 0)
 
+
+# %% [markdown] mistake="masked-after"
+# Takes the softmax over all scores first and sets the blocked places to 0 afterwards.
+#
+# For (0, ln 3, 5) with the last one blocked you return (0.007, 0.020, 0), which does not sum to 1. The blocked score 5 has already taken
+# its share, and zeros written later do not give it back; at which moment must a blocked score lose its influence?
 
 # %% wrong="masked-minus-1e9" fails="masked-by-hand masked-empty-row masked-random masked-extremes"
 def masked_softmax(scores, blocked):
     return scores.masked_fill(blocked, -1e9).softmax(dim=-1)
 
 
+# %% [markdown] mistake="masked-minus-1e9"
+# Gives blocked places a fixed large negative score such as -1e9, and does no more about them.
+#
+# A row with all three places blocked comes out as (1/3, 1/3, 1/3) and not as zeros, and with the scores (-2e9, -2e9, 0), last one blocked,
+# all the weight is on the blocked place. How small may an allowed score be by the statement, and what does it promise for a blocked place
+# in every case?
+
 # %% wrong="masked-least-of-float32" fails="masked-by-hand"
 def masked_softmax(scores, blocked):
     return scores.masked_fill(blocked, torch.finfo(torch.float32).min).softmax(dim=-1).masked_fill(blocked, 0)
 
+
+# %% [markdown] mistake="masked-least-of-float32"
+# Fills in the least number of float32 for blocked scores, also when the scores are float64.
+#
+# A float64 score may be far below -3.4e38. With (-2e300, -2e300, 0), last one blocked, your filler is the largest of the three, takes all
+# the weight and is then set to 0: (0, 0, 0) comes out instead of (0.5, 0.5, 0). Which dtype should decide about the least number?
 
 # %% wrong="masked-in-place" fails="masked-by-hand"
 def masked_softmax(scores, blocked):
@@ -752,10 +858,22 @@ def masked_softmax(scores, blocked):
     return scores.softmax(dim=-1).masked_fill(blocked, 0)
 
 
+# %% [markdown] mistake="masked-in-place"
+# Writes the mask into the caller's `scores` and so changes the input.
+#
+# The weights are right, but print the scores after the call: the blocked ones have become -3.4e38, and whoever uses that tensor next works
+# with them. Find the operation that writes into an existing tensor; how does PyTorch mark the names of such operations?
+
 # %% wrong="masked-zero-score" fails="masked-by-hand masked-random"
 def masked_softmax(scores, blocked):
     return (scores * ~blocked).softmax(dim=-1).masked_fill(blocked, 0)
 
+
+# %% [markdown] mistake="masked-zero-score"
+# Sets blocked scores to 0 before the softmax, where 0 is a score like any other.
+#
+# For (0, ln 3, 5) with the last one blocked you return (0.2, 0.6, 0), which sums to 0.8. `exp(0)` is 1, so the blocked place still takes a
+# share away from the others; which score has an `exp` that adds nothing to the sum?
 
 # %% right="masked-by-exp"
 def masked_softmax(scores, blocked):
@@ -833,11 +951,23 @@ def window_mask(T, back, ahead):
     return (i >= i[:, None] - back) & (i <= i[:, None] + ahead)
 
 
+# %% [markdown] mistake="window-allowed"
+# Marks the places that may be seen with True, but True means blocked.
+#
+# The first row of `window_mask(3, 1, 0)` is (T, F, F) in your answer and (F, T, T) in the statement: every place is the opposite. Read
+# again what True says in this chapter, and then ask of each pair "is it outside of the window?".
+
 # %% wrong="window-mirrored" fails="window-by-hand window-others"
 def window_mask(T, back, ahead):
     i = torch.arange(T)
     return (i < i[:, None] - ahead) | (i > i[:, None] + back)
 
+
+# %% [markdown] mistake="window-mirrored"
+# Exchanges `back` and `ahead` (or rows and columns), so the window lies on the wrong side.
+#
+# `window_mask(3, 1, 0)` lets query 0 see key 1, which is ahead of it, and hides key 0 from query 1. The shape does not show it, as both
+# axes have length T; take row 1 by hand and decide which of its entries are before the query.
 
 # %% wrong="window-end-excluded" fails="window-by-hand window-others"
 def window_mask(T, back, ahead):
@@ -845,17 +975,35 @@ def window_mask(T, back, ahead):
     return (gap < -back) | (gap >= ahead) & (gap > 0)
 
 
+# %% [markdown] mistake="window-end-excluded"
+# Leaves out the last key ahead, at t + `ahead`.
+#
+# For `window_mask(4, 1, 2)` query 0 may see the keys 0, 1 and 2, and yours sees 0 and 1 only. With `ahead` 0 nothing shows. The statement
+# says whether the ends of the window belong to it; check your comparison at the key where the distance equals `ahead`.
+
 # %% wrong="window-absolute" fails="window-by-hand window-others"
 def window_mask(T, back, ahead):
     gap = torch.arange(T) - torch.arange(T)[:, None]
     return (gap.abs() > back) | (gap > ahead)
 
 
+# %% [markdown] mistake="window-absolute"
+# Compares the distance with `back` on both sides, so keys farther ahead than `back` are blocked too.
+#
+# With `back` 0 and `ahead` 2 a query may see two later keys, and yours sees itself alone. As long as `ahead` is not larger than `back` this
+# stays hidden; the two sides of the window need bounds of their own, so look at what the sign of the difference tells you.
+
 # %% wrong="window-self-missing" fails="window-by-hand window-others"
 def window_mask(T, back, ahead):
     i = torch.arange(T)
     return (i < i[:, None] - back) | (i >= i[:, None] + ahead)
 
+
+# %% [markdown] mistake="window-self-missing"
+# Blocks the key at t + `ahead`; with `ahead` 0 no query sees even itself.
+#
+# The first row of `window_mask(3, 1, 0)` is (T, T, T): query 0 has no key left, and a softmax over it has nothing to divide. Try the
+# diagonal by hand with `ahead` 0: which distance do query and key have there, and on which side of your comparison does it fall?
 
 # %% right="window-triangles"
 def window_mask(T, back, ahead):
@@ -1148,6 +1296,13 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed @ out_w.T + out_b, w
 
 
+# %% [markdown] mistake="multihead-no-transpose"
+# Cuts the heads by a view straight to (B, `n_heads`, T, d), which mixes up words.
+#
+# The example by hand gives (1.75, 3), not (0.75, 4). The shape is right, but head 0 receives the whole first word of `source` and head 1
+# the whole second one; compare with the cell of the two words 1 … 4 and 10 … 40 before the exercise, and print what each of your heads
+# holds.
+
 # %% wrong="multihead-mask-to-heads" fails="multihead-by-hand multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1166,6 +1321,13 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed @ out_w.T + out_b, w
 
 
+# %% [markdown] mistake="multihead-mask-to-heads"
+# Lines up row h of a (T, S) mask with head h instead of query h.
+#
+# Take two heads and two queries, where query 0 may see source 0 alone and query 1 source 1: both queries get (1, 6), a mixture. If T and
+# the number of heads differ, it is an error. Write the mask's shape right-aligned under (B, n, T, S) for each shape that the statement
+# allows.
+
 # %% wrong="multihead-rest-cut-off" fails="multihead-torch multihead-error"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1181,6 +1343,12 @@ def multihead(x, source, weights, n_heads, blocked=None):
     w = torch.softmax(scores, dim=-1)
     return F.linear(F.pad((w @ v).transpose(1, 2).flatten(2), (0, x.shape[2] - n_heads * d)), out_w, out_b), w
 
+
+# %% [markdown] mistake="multihead-rest-cut-off"
+# Raises no error when the heads do not divide C, and leaves the last numbers out.
+#
+# With 7 numbers and 3 heads, each head gets 2 numbers and the seventh belongs to no head, and a result comes out as if nothing had
+# happened. The statement says what to do with such sizes; where does your function look at the remainder?
 
 # %% wrong="multihead-heads-share" fails="multihead-by-hand multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
@@ -1201,6 +1369,12 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed @ out_w.T + out_b, w
 
 
+# %% [markdown] mistake="multihead-heads-share"
+# Uses the attention weights of the first head for all heads.
+#
+# In the example by hand head 1 has the query 0 and should weigh both keys by 0.5; yours repeats 0.75 and 0.25 from head 0, and (0.75, 3)
+# comes out instead of (0.75, 4). Print your weights of each head for this example: they should be two different rows.
+
 # %% wrong="multihead-root-of-all" fails="multihead-by-hand multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1219,6 +1393,12 @@ def multihead(x, source, weights, n_heads, blocked=None):
     mixed = (w @ v).transpose(1, 2).reshape(B, T, C)
     return mixed @ out_w.T + out_b, w
 
+
+# %% [markdown] mistake="multihead-root-of-all"
+# Divides the scores by the root of C, where the size of one head's key belongs.
+#
+# With C = 2 and two heads, head 0 gives 0.685 instead of 0.75, since its scores are too small by a factor of 1.41. How many numbers does
+# one of the dot products in a head add up? That count decides how large the scores become.
 
 # %% wrong="multihead-order-kqv" fails="multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
@@ -1239,6 +1419,13 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed @ out_w.T + out_b, w
 
 
+# %% [markdown] mistake="multihead-order-kqv"
+# Takes the first third of `in_w` for the keys and the second for the queries.
+#
+# In the example by hand all maps are the identity, so nothing shows. Take C = 1, `in_w` with the rows 1, 0, 1 and `in_b` = (0, 1, 0): every
+# key is 1, so two source places should get 0.5 each, but for the source 0, 1 yours get 0.27 and 0.73. Read the order of the rows in the
+# statement.
+
 # %% wrong="multihead-inverted" fails="multihead-by-hand multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1257,6 +1444,12 @@ def multihead(x, source, weights, n_heads, blocked=None):
     mixed = (w @ v).transpose(1, 2).reshape(B, T, C)
     return mixed @ out_w.T + out_b, w
 
+
+# %% [markdown] mistake="multihead-inverted"
+# Reads True in `blocked` as allowed and blocks the other places.
+#
+# Without a mask all is right. In the example with key 1 blocked only source (1, 2) is left, and you return (0, 6), the row that nobody may
+# look at. Does the mask go into your function with the meaning of this chapter or with that of `F.scaled_dot_product_attention`?
 
 # %% wrong="multihead-merged-flat" fails="multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
@@ -1277,6 +1470,12 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed @ out_w.T + out_b, w
 
 
+# %% [markdown] mistake="multihead-merged-flat"
+# Flattens the heads' results without bringing each query's heads side by side first.
+#
+# With one query nothing shows. With two queries that should give (1, 2) and (0, 6) you return (1, 0) and (2, 6): row 0 holds head 0 of both
+# queries, row 1 holds head 1. Which axes stand next to each other when you merge, and which ones should?
+
 # %% wrong="multihead-no-output-map" fails="multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1296,6 +1495,13 @@ def multihead(x, source, weights, n_heads, blocked=None):
     return mixed, w
 
 
+# %% [markdown] mistake="multihead-no-output-map"
+# Returns the heads side by side without the last linear map.
+#
+# Your weights are right, but `out` stays the same whatever `out_w` and `out_b` hold; put 10 into `out_b` and see that nothing moves. In the
+# example by hand that map is the identity without a bias, so it hides there; the text on several heads says what comes after putting them
+# side by side.
+
 # %% wrong="multihead-keys-from-x" fails="multihead-by-hand multihead-torch multihead-others"
 def multihead(x, source, weights, n_heads, blocked=None):
     in_w, in_b, out_w, out_b = weights
@@ -1314,6 +1520,13 @@ def multihead(x, source, weights, n_heads, blocked=None):
     mixed = (w @ v).transpose(1, 2).reshape(B, T, C)
     return mixed @ out_w.T + out_b, w
 
+
+# %% [markdown] mistake="multihead-keys-from-x"
+# Takes the keys from `x` and only the values from `source`.
+#
+# In self-attention both are the same tensor and all looks well. In the example by hand there is one query and two source places, so the
+# weights get one column while the values have two rows, and the product fails. The weight of a key is spent on its own value: from which
+# side must both come?
 
 # %% right="multihead-by-slices"
 def multihead(x, source, weights, n_heads, blocked=None):
@@ -1465,6 +1678,12 @@ def cross_attention(y, memory, W_q, W_k, W_v, pad):
     return w @ v, w
 
 
+# %% [markdown] mistake="cross-keys-from-queries"
+# Computes the keys from `y` instead of from `memory`.
+#
+# The example by hand gives 2 and 1.41, not 2 and 3: the sentence asks itself where to look and then reads another one at those places. With
+# C_y and C_m or T and S unequal it is an error. Which of the two inputs has rows of the length that `W_k` (d, C_m) can take?
+
 # %% wrong="cross-values-from-queries" fails="cross-by-hand cross-sizes cross-random"
 def cross_attention(y, memory, W_q, W_k, W_v, pad):
     q, k, v = F.linear(y, W_q), F.linear(memory, W_k), F.linear(y, W_v)
@@ -1473,12 +1692,24 @@ def cross_attention(y, memory, W_q, W_k, W_v, pad):
     return w @ v, w
 
 
+# %% [markdown] mistake="cross-values-from-queries"
+# Computes the values from `y` instead of from `memory`.
+#
+# The example by hand gives 1.10 and 0.55, not 2 and 3: your weights are right, but they average what the asking side says itself, so
+# nothing of the memory's content arrives. Compare the shape of `W_v` in the statement with the rows that you multiply by it.
+
 # %% wrong="cross-no-pads" fails="cross-sizes cross-random"
 def cross_attention(y, memory, W_q, W_k, W_v, pad):
     q, k, v = F.linear(y, W_q), F.linear(memory, W_k), F.linear(memory, W_v)
     w = (q @ k.transpose(1, 2) / W_q.shape[0] ** 0.5).softmax(-1)
     return w @ v, w
 
+
+# %% [markdown] mistake="cross-no-pads"
+# Does not use `pad`: padded places of the memory get weight as well.
+#
+# Declare the second place of the memory in the example as a pad: then only the value 4 is left, and both queries should get 4, but you
+# still return 2 and 3. Change a memory row that is a pad, and watch whether your result moves.
 
 # %% wrong="cross-root-of-input" fails="cross-by-hand cross-random"
 def cross_attention(y, memory, W_q, W_k, W_v, pad):
@@ -1487,6 +1718,12 @@ def cross_attention(y, memory, W_q, W_k, W_v, pad):
     w = scores.masked_fill(pad.unsqueeze(1), -torch.inf).softmax(-1)
     return w @ v, w
 
+
+# %% [markdown] mistake="cross-root-of-input"
+# Divides the scores by the root of the size of the rows of `y`, where d belongs.
+#
+# In the example C_y is 1 and d is 4, so your score of the second query is too large by a factor of 2 and the result is 3.6 instead of 3.
+# Which vectors are multiplied in a score, the rows that come in or their projections, and how long are they?
 
 # %% right="cross-sample-by-sample"
 def cross_attention(y, memory, W_q, W_k, W_v, pad):
@@ -1702,6 +1939,12 @@ def no_future(f, x, atol=1e-9):
     return True
 
 
+# %% [markdown] mistake="probes-invariance"
+# Compares f of the shuffled rows with f(x) in the old order, which tests invariance.
+#
+# For f(x) = 2x, rows 1, 2, 4 and the order (1, 2, 0), the shuffled call gives 4, 8, 2; you compare it with 2, 4, 8 and answer False, though
+# this f is equivariant. The text before the exercise sets the two words side by side: in which of them does the output move along?
+
 # %% wrong="probes-inverse-order" fails="probes-order probes-attention"
 def permutation_equivariant(f, x, order, atol=1e-9):
     return bool(((f(x[order]) - f(x)[order.argsort()]).abs() <= atol).all())
@@ -1711,6 +1954,12 @@ def no_future(f, x, atol=1e-9):
     rows = f(x)
     return all(bool(((f(x + (torch.arange(len(x)) == s)[:, None]) - rows)[:s].abs() <= atol).all()) for s in range(1, len(x)))
 
+
+# %% [markdown] mistake="probes-inverse-order"
+# Puts the rows of f(x) into the inverse order instead of the same one.
+#
+# For f(x) = 2x, rows 1, 2, 4 and the order (1, 2, 0), the shuffled call gives 4, 8, 2; you compare it with 8, 2, 4 and answer False. A swap
+# of two rows is its own inverse and hides this, so check by hand with a cycle of three.
 
 # %% wrong="probes-off-by-one" fails="probes-future probes-attention"
 def permutation_equivariant(f, x, order, atol=1e-9):
@@ -1727,6 +1976,12 @@ def no_future(f, x, atol=1e-9):
     return True
 
 
+# %% [markdown] mistake="probes-off-by-one"
+# Does not check the row directly before the changed one, so a look at the next row goes unnoticed.
+#
+# An f whose row t shows row t + 1 is the mask that is off by one, and you answer True for it; with T = 2 nothing is compared at all. Take s
+# = 1 and write down which rows of the output your slice keeps, and which ones stand before s.
+
 # %% wrong="probes-in-place" fails="probes-future"
 def permutation_equivariant(f, x, order, atol=1e-9):
     return bool(((f(x[order]) - f(x)[order]).abs() <= atol).all().item())
@@ -1739,6 +1994,12 @@ def no_future(f, x, atol=1e-9):
         fine = fine and bool(((f(x)[:s] - rows[:s]).abs() <= atol).all())
     return fine
 
+
+# %% [markdown] mistake="probes-in-place"
+# Adds 1 to the caller's `x` itself and never takes it back.
+#
+# For the rows 1, 2, 4 the caller finds 1, 3, 5 after one call, and each later s sees the changes of the earlier ones too. The statement
+# allows one changed row at a time, all others as in `x`: what must each round start from?
 
 # %% wrong="probes-allclose" fails="probes-order probes-future"
 def permutation_equivariant(f, x, order, atol=1e-9):
@@ -1754,6 +2015,12 @@ def no_future(f, x, atol=1e-9):
             return False
     return True
 
+
+# %% [markdown] mistake="probes-allclose"
+# Compares with a relative tolerance on top of `atol`, so small leaks behind large numbers pass.
+#
+# With rows near 1000, an f that adds 0.001 of the next row sees the future, and you answer True: the relative part alone allows about 0.01
+# there. The statement defines "equal" by one absolute bound; look up what the comparison that you call adds to it by default.
 
 # %% right="probes-one-row-at-a-time"
 def permutation_equivariant(f, x, order, atol=1e-9):
@@ -1900,6 +2167,12 @@ def sinusoid(L, d):
     return torch.cat([a.sin(), a.cos()], dim=1)[:, :d]
 
 
+# %% [markdown] mistake="sinusoid-halves"
+# Puts all sines first and all cosines after them instead of alternating.
+#
+# Place 1 of d = 4 is (0.841, 0.010, 0.540, 1.000) in your answer: the right four numbers in the wrong columns. By the statement columns 2i
+# and 2i + 1 belong together; how do you join two tables so that their columns take turns?
+
 # %% wrong="sinusoid-even-only" fails="sinusoid-odd sinusoid-many"
 def sinusoid(L, d):
     out = torch.zeros(L, d)
@@ -1907,6 +2180,12 @@ def sinusoid(L, d):
     out[:, 0::2], out[:, 1::2] = a.sin(), a.cos()
     return out
 
+
+# %% [markdown] mistake="sinusoid-even-only"
+# Assumes that d is even and stops with an error for odd d.
+#
+# For d = 3 there are two sines and one cosine, columns 0, 2 and column 1, but you compute as many cosines as sines and one column has no
+# room. Write down for d = 5 which columns are sines and which are cosines, and count both.
 
 # %% wrong="sinusoid-exponent" fails="sinusoid-by-hand sinusoid-many"
 def sinusoid(L, d):
@@ -1916,11 +2195,23 @@ def sinusoid(L, d):
     return out
 
 
+# %% [markdown] mistake="sinusoid-exponent"
+# Uses the exponent i/d where the formula has 2i/d.
+#
+# The first pair is right, as its exponent is 0, but the second pair at place 1 of d = 4 is (0.0998, 0.995) and should be (0.010, 1.000):
+# your hands slow down only half as fast. In the formula, what is the exponent of column 2?
+
 # %% wrong="sinusoid-own-speeds" fails="sinusoid-by-hand sinusoid-many"
 def sinusoid(L, d):
     a = torch.arange(L).unsqueeze(1) / 10000 ** (torch.arange(d) / d)
     return torch.where(torch.arange(d) % 2 == 0, a.sin(), a.cos())
 
+
+# %% [markdown] mistake="sinusoid-own-speeds"
+# Gives each cosine a speed of its own instead of that of the sine before it.
+#
+# At place 1 of d = 4 the second number is 0.995 in your answer and should be 0.540, the cosine of 1. Each pair of columns is one clock
+# hand, sine and cosine of the same angle; which exponents do columns 0 and 1 have in your code?
 
 # %% wrong="sinusoid-rounded-up" fails="sinusoid-odd sinusoid-many"
 def sinusoid(L, d):
@@ -1928,6 +2219,12 @@ def sinusoid(L, d):
     a = torch.arange(L).unsqueeze(1) / 10000 ** (torch.arange(0, even, 2) / even)
     return torch.stack([a.sin(), a.cos()], dim=-1).flatten(1)[:, :d]
 
+
+# %% [markdown] mistake="sinusoid-rounded-up"
+# Rounds an odd d up to the next even number in the exponent as well.
+#
+# For d = 3 at place 1 the last number is 0.0100 in your answer and should be 0.00215, because you divide by 4 there. Making one column too
+# many is no harm; the statement has a sentence about which d stands in the exponent.
 
 # %% right="sinusoid-columns"
 def sinusoid(L, d):
@@ -2171,6 +2468,12 @@ def conv_as_attention(x, kernel):
     return sum(heads[j] @ x @ kernel[:, :, K - 1 - j].T for j in range(K)), heads
 
 
+# %% [markdown] mistake="conv-flipped"
+# Flips the kernel: the head that looks back gets the last number of the kernel, not the first.
+#
+# At place 1 of the example you compute 100 · 1 + 10 · 2 + 1 · 4 = 124, and the statement has 421. Your heads themselves are right; follow
+# which number of the kernel each of them is multiplied by. Does `nn.Conv1d` turn its kernel around?
+
 # %% wrong="conv-zero-border" fails="conv-by-hand conv-random"
 def conv_as_attention(x, kernel):
     n, K = x.shape[0], kernel.shape[-1]
@@ -2179,6 +2482,12 @@ def conv_as_attention(x, kernel):
     return sum(heads[j] @ x @ kernel[:, :, j].T for j in range(K)), heads
 
 
+# %% [markdown] mistake="conv-zero-border"
+# Gives a head nothing to look at beyond the border, as a convolution padded with zeros does.
+#
+# The first row of head 0 is all zeros, so it does not sum to 1, and place 0 of the example becomes 210 instead of 211. A row of attention
+# must look somewhere; the statement says at which place when the wanted one does not exist.
+
 # %% wrong="conv-not-centred" fails="conv-by-hand conv-inside conv-random"
 def conv_as_attention(x, kernel):
     n, K = x.shape[0], kernel.shape[-1]
@@ -2186,12 +2495,24 @@ def conv_as_attention(x, kernel):
     return sum(heads[j] @ x @ kernel[:, :, j].T for j in range(K)), heads
 
 
+# %% [markdown] mistake="conv-not-centred"
+# Lets head j look j places ahead, so the kernel is not centred at the query.
+#
+# Head 0 of the example looks at its own place, and place 0 gets 421, the number that belongs to place 1. With K = 3, which offsets do the
+# three heads have by the statement, and which one should see its own place?
+
 # %% wrong="conv-wraps" fails="conv-by-hand conv-random"
 def conv_as_attention(x, kernel):
     n, K = x.shape[0], kernel.shape[-1]
     heads = torch.stack([torch.eye(n, dtype=x.dtype)[(torch.arange(n) + j - K // 2) % n] for j in range(K)])
     return sum(heads[j] @ x @ kernel[:, :, j].T for j in range(K)), heads
 
+
+# %% [markdown] mistake="conv-wraps"
+# Wraps around at the border: before place 0 comes the last place.
+#
+# Place 0 of the example becomes 217, because head 0 looks at the 7 at the other end of the sequence. Places do not lie on a circle, but a
+# remainder or a negative index treats them so; what does the statement ask for where the place does not exist?
 
 # %% wrong="conv-nearly-one-hot" fails="conv-by-hand"
 def conv_as_attention(x, kernel):
@@ -2201,12 +2522,24 @@ def conv_as_attention(x, kernel):
     return sum(heads[j] @ x @ kernel[:, :, j].T for j in range(K)), heads
 
 
+# %% [markdown] mistake="conv-nearly-one-hot"
+# Builds the heads by a softmax that comes close to one-hot rows but does not reach them.
+#
+# Where an exact 0 is asked for, your rows hold numbers such as 1.9e-22, which is exp(-50). The result `out` hides it by rounding, `attn`
+# does not. Either the zeros and ones are written directly, or ask how far apart scores must lie for `exp` to be 0 in every dtype.
+
 # %% wrong="conv-float32-heads" fails="conv-inside conv-random"
 def conv_as_attention(x, kernel):
     n, K = x.shape[0], kernel.shape[-1]
     heads = torch.stack([torch.eye(n)[(torch.arange(n) + j - K // 2).clamp(0, n - 1)] for j in range(K)])
     return sum(heads[j] @ x @ kernel[:, :, j].T for j in range(K)), heads
 
+
+# %% [markdown] mistake="conv-float32-heads"
+# Makes the heads in float32 whatever the dtype of `x` is.
+#
+# With a float64 `x` the product of a head and `x` stops with an error about two dtypes; with float32 all looks well. The statement says
+# which dtype `attn` has; print the dtype of your heads, and ask from where a newly made tensor takes its own.
 
 # %% right="conv-softmax"
 def conv_as_attention(x, kernel):

@@ -270,11 +270,23 @@ def ffn_by_convolution(x, linear1, linear2):
     return F.conv1d(z, linear2.weight.unsqueeze(-1), linear2.bias).transpose(1, 2)
 
 
+# %% [markdown] mistake="ffn-one-convolution"
+# Has no ReLU between the two convolutions, so the whole is one linear map, as in the note.
+#
+# In the example by hand (2, -2) goes on unchanged, and 3 · 2 + 5 · (-2) + 1 = -3 comes out instead of 7. Two linear maps one after the
+# other are one linear map again, which is the very point where the note is wrong; what stands between them in the formula of the network?
+
 # %% wrong="ffn-activation-last" fails="ffn-linear"
 def ffn_by_convolution(x, linear1, linear2):
     z = F.conv1d(x.transpose(1, 2), linear1.weight.unsqueeze(-1), linear1.bias)
     return F.conv1d(z, linear2.weight.unsqueeze(-1), linear2.bias).relu().transpose(1, 2)
 
+
+# %% [markdown] mistake="ffn-activation-last"
+# Puts the ReLU after the second convolution instead of between the two.
+#
+# In the example by hand -3 arrives at the end and becomes 0, where 7 is expected; a network that ends so can never return a negative
+# number. Read the formula of the feed-forward network from the inside to the outside and note which step comes at which place.
 
 # %% wrong="ffn-mixes-positions" fails="ffn-kernels ffn-linear ffn-alone"
 def ffn_by_convolution(x, linear1, linear2):
@@ -283,10 +295,23 @@ def ffn_by_convolution(x, linear1, linear2):
     return F.conv1d(z, linear2.weight[:, :, None], linear2.bias).mT
 
 
+# %% [markdown] mistake="ffn-mixes-positions"
+# Uses a kernel wider than 1, so each position is mixed with its neighbours.
+#
+# Change one row of `x` and see which rows of the result move: with the weights of the example and the rows 0, 0, 0, 6, your third row
+# becomes 7 although its own input is 0, and it should be 1. The statement gives the size of the kernel; print the shape of your weights,
+# whose last axis is that size.
+
 # %% wrong="ffn-linear-layers" fails="ffn-kernels"
 def ffn_by_convolution(x, linear1, linear2):
     return linear2(F.relu(linear1(x)))
 
+
+# %% [markdown] mistake="ffn-linear-layers"
+# Computes the right numbers with the linear layers themselves, not with two convolutions.
+#
+# The result is right, but no `conv1d` is called at all, and the task is to show that the network can be written with two of them. Start
+# from the layout: which axis of `x` holds the channels, and what shape does a convolution want its weight to have?
 
 # %% right="ffn-modules"
 def ffn_by_convolution(x, linear1, linear2):
@@ -490,11 +515,23 @@ def encoder_block(x, parts, pad):
     return x + parts.linear2(F.relu(parts.linear1(parts.norm2(x))))
 
 
+# %% [markdown] mistake="encoder-pre-ln"
+# Normalises before each step (pre-LN) instead of after each addition (post-LN).
+#
+# If both updates are 0, the row (1, 3) comes out as (1, 3) and should become (-1, 1), since nothing normalises what lies on your residual
+# path. Follow one yellow box of the left picture: what goes into it, and what comes out of it?
+
 # %% wrong="encoder-no-residual" fails="encoder-by-hand encoder-pytorch encoder-padding"
 def encoder_block(x, parts, pad):
     x = parts.norm1(parts.self_attn(x, x, pad.unsqueeze(1)))
     return parts.norm2(parts.linear2(F.relu(parts.linear1(x))))
 
+
+# %% [markdown] mistake="encoder-no-residual"
+# Leaves out the residual paths: both updates are normalised alone, without their inputs.
+#
+# If both updates are 0, every row becomes (0, 0) in your answer, whatever it was before, and (1, 3) should give (-1, 1). In the picture two
+# arrows lead into each yellow box; find both in your code, for each of the two steps.
 
 # %% wrong="encoder-one-residual" fails="encoder-pytorch encoder-padding"
 def encoder_block(x, parts, pad):
@@ -502,11 +539,23 @@ def encoder_block(x, parts, pad):
     return parts.norm2(parts.linear2(F.relu(parts.linear1(x))) + 0 * x)
 
 
+# %% [markdown] mistake="encoder-one-residual"
+# Adds the input to the attention's update, but not to that of the feed-forward network.
+#
+# If both updates are 0, the second norm receives nothing but zeros and every row becomes (0, 0), where (1, 3) should give (-1, 1). The left
+# picture has a red path around each of its blue boxes; how many do you have?
+
 # %% wrong="encoder-no-mask" fails="encoder-pytorch encoder-padding encoder-pure"
 def encoder_block(x, parts, pad):
     x = parts.norm1(x + parts.self_attn(x, x))
     return parts.norm2(x + parts.linear2(F.relu(parts.linear1(x))))
 
+
+# %% [markdown] mistake="encoder-no-mask"
+# Does not use `pad`: every row also looks at the padding.
+#
+# Without padding nothing shows. Declare the last of three places as a pad, change its row and watch the first two rows of the result: they
+# move, and they should stay as they are. Which argument of `self_attn` says who may not be looked at?
 
 # %% wrong="encoder-mask-inverted" fails="encoder-by-hand encoder-pytorch encoder-padding encoder-pure"
 def encoder_block(x, parts, pad):
@@ -514,11 +563,24 @@ def encoder_block(x, parts, pad):
     return parts.norm2(x + parts.linear2(F.relu(parts.linear1(x))))
 
 
+# %% [markdown] mistake="encoder-mask-inverted"
+# Blocks the real places and lets the rows look at the padding only.
+#
+# In a sentence without padding every place is blocked, and the whole result is `nan`; with padding the rows see nothing but pads. Write
+# down what True means in `pad` by the statement, and what True means in the block of `MultiHeadAttention`.
+
 # %% wrong="encoder-mask-by-queries" fails="encoder-by-hand encoder-pytorch encoder-padding"
 def encoder_block(x, parts, pad):
     x = parts.norm1(x + parts.self_attn(x, x, pad[:, :, None]))
     return parts.norm2(x + parts.linear2(F.relu(parts.linear1(x))))
 
+
+# %% [markdown] mistake="encoder-mask-by-queries"
+# Gives the padding mask to the rows that look (B, T, 1) instead of the places looked at.
+#
+# A pad must not be looked at, by any row; whether it looks itself does not matter. Your mask has its T places along the axis of the
+# queries, and `MultiHeadAttention` refuses the shape with a message; compare it with the three shapes that it lists, and with the grey
+# columns in the figure of the masks.
 
 # %% wrong="encoder-norms-swapped" fails="encoder-pytorch encoder-padding"
 def encoder_block(x, parts, pad):
@@ -526,12 +588,24 @@ def encoder_block(x, parts, pad):
     return parts.norm1(x + parts.linear2(F.relu(parts.linear1(x))))
 
 
+# %% [markdown] mistake="encoder-norms-swapped"
+# Uses `norm2` after the attention and `norm1` after the feed-forward network.
+#
+# Fresh norms are all alike, so nothing shows at first. With silent updates and (10, 20) as the bias of `norm2` the row (1, 3) should end as
+# (9, 21), and yours ends as (-1, 1), because the last norm wipes that shift out. The statement says which norm belongs to which step.
+
 # %% wrong="encoder-in-place" fails="encoder-pytorch encoder-pure"
 def encoder_block(x, parts, pad):
     x += parts.self_attn(x, x, pad.unsqueeze(1))
     x = parts.norm1(x)
     return parts.norm2(x + parts.linear2(F.relu(parts.linear1(x))))
 
+
+# %% [markdown] mistake="encoder-in-place"
+# Writes the update into the caller's `x` itself.
+#
+# The result is right, but print the input before and after the call: it is another one. Whoever calls the block a second time with the same
+# tensor gets another answer. Look for an assignment that changes an existing tensor instead of making a new one.
 
 # %% right="encoder-spelled-out"
 def encoder_block(x, parts, pad):
@@ -647,11 +721,24 @@ def make_masks(src, tgt, pad):
     return src != pad, tgt != pad, torch.ones(T, T, dtype=torch.bool, device=tgt.device).tril()
 
 
+# %% [markdown] mistake="masks-true-keeps"
+# Marks the places that may be looked at with True, in all three masks.
+#
+# For the example by hand you return [[True, True, False]] as `src_pad`, and the statement has [[False, False, True]]; the other two are
+# turned around as well. No error would follow, only a model that looks at padding and at the future. What does True mean in
+# `nn.Transformer`?
+
 # %% wrong="masks-blocks-itself" fails="masks-by-hand masks-values"
 def make_masks(src, tgt, pad):
     T = tgt.shape[1]
     return src == pad, tgt == pad, torch.ones(T, T, dtype=torch.bool, device=tgt.device).triu()
 
+
+# %% [markdown] mistake="masks-blocks-itself"
+# Blocks the diagonal of `future` too, so no place may look at its own input.
+#
+# For two places row 0 is (True, True): place 0 has nothing left to look at, and a softmax over nothing is `nan`. The statement says which
+# columns row t blocks; is column t itself among them?
 
 # %% wrong="masks-blocks-the-past" fails="masks-by-hand masks-values"
 def make_masks(src, tgt, pad):
@@ -659,11 +746,23 @@ def make_masks(src, tgt, pad):
     return src == pad, tgt == pad, torch.ones(T, T, dtype=torch.bool, device=tgt.device).tril(-1)
 
 
+# %% [markdown] mistake="masks-blocks-the-past"
+# Blocks the earlier places in `future` instead of the later ones.
+#
+# For two places you return [[False, False], [True, False]]: place 0 may see place 1, which is not written yet, and place 1 may not see
+# place 0. Rows look, columns are looked at; take row 0 and ask which of the columns come after it.
+
 # %% wrong="masks-zero-is-pad" fails="masks-values"
 def make_masks(src, tgt, pad):
     T = tgt.shape[1]
     return src == 0, tgt == 0, torch.ones(T, T, dtype=torch.bool, device=tgt.device).triu(1)
 
+
+# %% [markdown] mistake="masks-zero-is-pad"
+# Takes 0 as the id of padding, whatever `pad` is.
+#
+# With `src` = [[5, 0, 9]] and `pad` = 9 you mark the second place, which is a word, and leave the third, the real padding, open. In this
+# chapter's data the id happens to be 0, so it stays hidden; which of the three arguments do you never use?
 
 # %% wrong="masks-float" fails="masks-kinds masks-values"
 def make_masks(src, tgt, pad):
@@ -671,16 +770,34 @@ def make_masks(src, tgt, pad):
     return src == pad, tgt == pad, torch.full((T, T), -torch.inf, device=tgt.device).triu(1)
 
 
+# %% [markdown] mistake="masks-float"
+# Makes `future` of floats, 0 and minus infinity, instead of bool.
+#
+# For two places row 0 is (0, -inf) in your answer, where (False, True) is asked for. PyTorch adds a float mask to the scores, but code that
+# reads True as blocked, such as the class of this chapter, cannot use it. Print the dtype of all three masks.
+
 # %% wrong="masks-source-length" fails="masks-by-hand masks-kinds masks-values"
 def make_masks(src, tgt, pad):
     S = src.shape[1]
     return src == pad, tgt == pad, torch.ones(S, S, dtype=torch.bool, device=tgt.device).triu(1)
 
 
+# %% [markdown] mistake="masks-source-length"
+# Gives `future` the length of the source, S × S, instead of that of the target.
+#
+# With a source of 3 tokens and a target of 2 your mask is 3 × 3 and does not fit the target's scores. It hides as long as both sentences
+# have one length, so try two different ones. Who looks and who is looked at in the decoder's self-attention?
+
 # %% wrong="masks-on-the-cpu" fails="masks-device"
 def make_masks(src, tgt, pad):
     return src == pad, tgt == pad, torch.ones(tgt.shape[1], tgt.shape[1], dtype=torch.bool).triu(1)
 
+
+# %% [markdown] mistake="masks-on-the-cpu"
+# Makes `future` on the CPU wherever `tgt` is.
+#
+# The values are right, but with a model on a GPU the scores lie on one device and this mask on the other, and PyTorch stops with an error.
+# The other two masks are computed from the ids and so follow them; from where does a newly made tensor know its device?
 
 # %% right="masks-compare-places"
 def make_masks(src, tgt, pad):
@@ -805,12 +922,25 @@ def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     return parts.norm3(y + parts.linear2(F.relu(parts.linear1(y))))
 
 
+# %% [markdown] mistake="decoder-masks-swapped"
+# Puts the future mask on the cross-attention; self-attention sees the future, source pads are seen.
+#
+# Change the last row of `y`, and all earlier rows of the result move, although they may not know it. Row 0, in turn, sees the first source
+# place only, although the whole source may be read. For each of the two attentions, write down who looks at whom, and which masks the
+# statement names for it.
+
 # %% wrong="decoder-memory-asks" fails="decoder-by-hand decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     y = parts.norm1(y + parts.self_attn(y, y, future | tgt_pad[:, None]))
     z = parts.norm2(memory + parts.multihead_attn(memory, y, tgt_pad[:, None]))
     return parts.norm3(z + parts.linear2(F.relu(parts.linear1(z))))
 
+
+# %% [markdown] mistake="decoder-memory-asks"
+# Exchanges the sides of the cross-attention: the memory asks and the target is looked at.
+#
+# With 3 target and 5 source places the result has 5 rows, the length of the source. Where both are equally long nothing shows in the
+# shapes, so test with unequal ones. The result of a step belongs to the rows that ask: whose rows does the decoder write?
 
 # %% wrong="decoder-no-memory" fails="decoder-future decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
@@ -819,12 +949,25 @@ def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     return parts.norm3(y + parts.linear2(F.relu(parts.linear1(y))))
 
 
+# %% [markdown] mistake="decoder-no-memory"
+# Never uses the memory: the second attention looks at the target again.
+#
+# Give another `memory` and the result stays exactly the same, so a decoder of this kind could not know what sentence it translates. In the
+# right picture a green path leads from the encoder into one box; which input does it carry there, and for what?
+
 # %% wrong="decoder-no-future-mask" fails="decoder-future decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     y = parts.norm1(y + parts.self_attn(y, y, tgt_pad[:, None]))
     y = parts.norm2(y + parts.multihead_attn(y, memory, src_pad[:, None]))
     return parts.norm3(y + parts.linear2(F.relu(parts.linear1(y))))
 
+
+# %% [markdown] mistake="decoder-no-future-mask"
+# Does not use `future`: in the self-attention every place sees the later ones.
+#
+# Change the last row of `y`: the earlier rows of the result move, and they should not. In training such a decoder copies its answer from
+# its own input, as the section on the leaky model shows. Which masks does the statement name for the self-attention, and how many of them
+# arrive there?
 
 # %% wrong="decoder-pre-ln" fails="decoder-by-hand decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
@@ -834,6 +977,12 @@ def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     return y + parts.linear2(F.relu(parts.linear1(parts.norm3(y))))
 
 
+# %% [markdown] mistake="decoder-pre-ln"
+# Normalises before each of the three steps instead of after each addition.
+#
+# If all three updates are 0, the row (1, 3) comes out unchanged and should become (-1, 1). In post-LN, the order of the paper and of this
+# exercise, each norm lies on the residual path; compare the order "update, add, norm" with yours, step by step.
+
 # %% wrong="decoder-no-target-padding" fails="decoder-future decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     y = parts.norm1(y + parts.self_attn(y, y, future))
@@ -841,12 +990,24 @@ def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     return parts.norm3(y + parts.linear2(F.relu(parts.linear1(y))))
 
 
+# %% [markdown] mistake="decoder-no-target-padding"
+# Does not use `tgt_pad`: the self-attention looks at padding in the target.
+#
+# With padding at the end nothing shows at the real places, as the future mask hides it there. Mark place 1 of three as padding and change
+# its row: the last row of the result moves, and it should not. How can two masks say together who is blocked?
+
 # %% wrong="decoder-norms-swapped" fails="decoder-by-hand decoder-pytorch"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
     y = parts.norm1(y + parts.self_attn(y, y, future | tgt_pad[:, None]))
     y = parts.norm3(y + parts.multihead_attn(y, memory, src_pad[:, None]))
     return parts.norm2(y + parts.linear2(F.relu(parts.linear1(y))))
 
+
+# %% [markdown] mistake="decoder-norms-swapped"
+# Uses `norm3` after the cross-attention and `norm2` after the feed-forward network.
+#
+# Fresh norms are all alike, so this hides at first. With silent updates and (10, 20) as the bias of `norm3`, the row (1, 3) should end as
+# (9, 21), and yours ends as (-1, 1). The statement gives each of the three steps its norm; which one comes last?
 
 # %% right="decoder-in-steps"
 def decoder_block(y, memory, parts, future, tgt_pad, src_pad):
@@ -1011,6 +1172,12 @@ class TiedEmbedding(nn.Module):
         return self.table(ids) + self.positions[start : start + ids.shape[1]]
 
 
+# %% [markdown] mistake="embed-scale-lost"
+# Adds the positions to the table's rows without the factor of the square root of C.
+#
+# The example by hand gives (1, 1, 0, 2) and not (2, 1, 0, 3). The table starts with numbers much smaller than the waves, and the text
+# before the exercise says what would happen to the tokens then; what does it do before the waves are added?
+
 # %% wrong="embed-copied-head" fails="embed-tied embed-gradients"
 class TiedEmbedding(nn.Module):
     def __init__(self, vocab, C, max_len):
@@ -1024,6 +1191,12 @@ class TiedEmbedding(nn.Module):
     def forward(self, ids, start=0):
         return self.table(ids) * self.positions.shape[1] ** 0.5 + self.positions[start : start + ids.shape[1]]
 
+
+# %% [markdown] mistake="embed-copied-head"
+# Gives `head` a copy of the table's numbers, so there are two parameters instead of one.
+#
+# Count the parameters: with 3 tokens and C = 4 there should be 12, and you have 24. Both start with the same numbers, but the first step of
+# an optimizer changes them in different ways. Ask `head.weight is table.weight`: two equal tensors are not one tensor.
 
 # %% wrong="embed-positions-scaled" fails="embed-by-hand embed-places"
 class TiedEmbedding(nn.Module):
@@ -1039,6 +1212,12 @@ class TiedEmbedding(nn.Module):
         return (self.table(ids) + self.positions[start : start + ids.shape[1]]) * self.positions.shape[1] ** 0.5
 
 
+# %% [markdown] mistake="embed-positions-scaled"
+# Multiplies the positions by the square root of C as well as the table's rows.
+#
+# The example by hand gives (2, 2, 0, 4) and not (2, 1, 0, 3). Scaling was meant to lift the tokens to the size of the waves, and if both
+# grow, nothing is won; in which order do the two operations stand in the statement?
+
 # %% wrong="embed-start-ignored" fails="embed-by-hand embed-places"
 class TiedEmbedding(nn.Module):
     def __init__(self, vocab, C, max_len):
@@ -1053,6 +1232,12 @@ class TiedEmbedding(nn.Module):
         return self.table(ids) * self.positions.shape[1] ** 0.5 + self.positions[: ids.shape[1]]
 
 
+# %% [markdown] mistake="embed-start-ignored"
+# Ignores `start`: the first token always stands at place 0.
+#
+# With `start` = 5 the token of the example still gets the waves (0, 1, 0, 1) of place 0. When a decoder reads one token at a time, every
+# token would believe that it comes first. The statement says which places the T rows have; where does `start` occur in your `forward`?
+
 # %% wrong="embed-table-replaced" fails="embed-tied"
 class TiedEmbedding(nn.Module):
     def __init__(self, vocab, C, max_len):
@@ -1066,6 +1251,12 @@ class TiedEmbedding(nn.Module):
     def forward(self, ids, start=0):
         return self.table(ids) * self.positions.shape[1] ** 0.5 + self.positions[start : start + ids.shape[1]]
 
+
+# %% [markdown] mistake="embed-table-replaced"
+# Ties the table to the fresh weight of the linear layer, so the table loses its start values.
+#
+# It is one parameter, as asked, but whose numbers are they? With C = 64 the table should start with numbers of size 0.125, and yours have
+# 0.072, the start of a linear layer. An assignment has two sides: which of the two weights should survive it?
 
 # %% right="embed-functional"
 class TiedEmbedding(nn.Module):
@@ -1237,6 +1428,12 @@ def copy_weights(parts, model):
     parts.load_state_dict(state)
 
 
+# %% [markdown] mistake="copy-order-kqv"
+# Takes the first third of the packed matrix for the key and the second for the query.
+#
+# With C = 1 and the rows 2, 3, 4, `w_q` gets 3 and `w_k` gets 2, the opposite of the statement's example. All thirds have the same shape,
+# so no error comes; the text before the exercise gives the order in which they are packed.
+
 # %% wrong="copy-no-final-norms" fails="copy-norms copy-whole-model"
 def copy_weights(parts, model):
     state = {}
@@ -1249,10 +1446,22 @@ def copy_weights(parts, model):
     parts.load_state_dict(state, strict=False)
 
 
+# %% [markdown] mistake="copy-no-final-norms"
+# Does not copy the norms after the last blocks, `encoder.norm` and `decoder.norm`.
+#
+# In a fresh model these norms hold 1 and 0 on both sides, so the gap shows only after training. Set `model.encoder.norm.weight` to 7 and
+# look into `parts` afterwards: it still holds 1. What would a strict `load_state_dict` say about your dictionary of names?
+
 # %% wrong="copy-no-attention" fails="copy-attention copy-whole-model"
 def copy_weights(parts, model):
     parts.load_state_dict(model.state_dict(), strict=False)
 
+
+# %% [markdown] mistake="copy-no-attention"
+# Leaves out the weights that have other names in PyTorch, so all attentions stay random.
+#
+# The packed input maps and `out_proj` have no partner of the same name in `parts`, and a loading that is not strict passes over them in
+# silence. Print the names in both state dicts side by side: which of ours never receive a number?
 
 # %% wrong="copy-columns-of-heads" fails="copy-attention copy-whole-model"
 def copy_weights(parts, model):
@@ -1265,6 +1474,12 @@ def copy_weights(parts, model):
             state[name.replace("out_proj", "w_o")] = value
     parts.load_state_dict(state)
 
+
+# %% [markdown] mistake="copy-columns-of-heads"
+# Takes every third row of the packed matrix for each map, not one third in a piece.
+#
+# With C = 2 the packed rows 0 … 5 should give `w_q` the rows 0 and 1, and yours gets 0 and 3; with C = 1 nothing shows. The text says that
+# the query's rows come first, all of them: where does the key's part begin?
 
 # %% wrong="copy-recorded" fails="copy-norms copy-whole-model copy-not-shared"
 def copy_weights(parts, model):
@@ -1279,6 +1494,13 @@ def copy_weights(parts, model):
             p.copy_(theirs[name])
 
 
+# %% [markdown] mistake="copy-recorded"
+# Writes into parameters while autograd is recording, which PyTorch refuses with an error.
+#
+# Parameters that require a gradient may not be changed in place where autograd records, so the first write stops with "a leaf Variable that
+# requires grad is being used in an in-place operation". Copying is no part of a computation to be differentiated; Hint 2 names two ways
+# out.
+
 # %% wrong="copy-shares" fails="copy-not-shared"
 def copy_weights(parts, model):
     state = {}
@@ -1290,6 +1512,12 @@ def copy_weights(parts, model):
             state[name.replace("out_proj", "w_o")] = value
     parts.load_state_dict(state, assign=True)
 
+
+# %% [markdown] mistake="copy-shares"
+# Shares the tensors of `model` with `parts` instead of copying their numbers.
+#
+# The numbers agree, but they are the same tensors: set a norm of `model` from 7 to 8 after the call, and `parts` holds 8 too. The statement
+# says what later changes of `model` may do; at which point does your function hand over a tensor itself?
 
 # %% right="copy-part-by-part"
 def copy_weights(parts, model):
@@ -1424,6 +1652,12 @@ def label_smoothing_ce(logits, target, eps, pad):
     return -(q * logits.log_softmax(-1)).sum(-1)[target != pad].mean()
 
 
+# %% [markdown] mistake="smooth-mass-on-pad"
+# Shares ε among all V tokens, the padding and the true one included.
+#
+# In the example by hand you get 0.866 and not 0.901: four tokens share the 0.2, and by the statement only two of them may. Write your q for
+# that example as a row of four numbers and compare it with the three rules, one for each kind of token.
+
 # %% wrong="smooth-share-too-small" fails="smooth-by-hand smooth-general smooth-gradient"
 def label_smoothing_ce(logits, target, eps, pad):
     q = torch.full_like(logits, eps / (logits.shape[-1] - 1)).scatter(-1, target[..., None], 1 - eps)
@@ -1431,12 +1665,24 @@ def label_smoothing_ce(logits, target, eps, pad):
     return -(q * logits.log_softmax(-1)).sum(-1)[target != pad].mean()
 
 
+# %% [markdown] mistake="smooth-share-too-small"
+# Divides ε by V - 1, as if the padding token had a share too, so q sums to less than 1.
+#
+# In the example by hand your q is (0, 0.8, 0.067, 0.067), which sums to 0.933, and the loss is 0.786 instead of 0.901. Count the tokens
+# that really receive a part of ε: which two do not?
+
 # %% wrong="smooth-no-log-softmax" fails="smooth-by-hand smooth-hard smooth-general smooth-gradient"
 def label_smoothing_ce(logits, target, eps, pad):
     q = torch.full_like(logits, eps / (logits.shape[-1] - 2)).scatter(-1, target[..., None], 1 - eps)
     q[..., pad] = 0
     return -(q * logits).sum(-1)[target != pad].mean()
 
+
+# %% [markdown] mistake="smooth-no-log-softmax"
+# Uses the logits as if they were log-probabilities.
+#
+# In the example the logits may all be 3 higher, the probabilities stay the same and the loss must be 0.901; yours becomes -2.099, and a
+# loss below 0 cannot be a mean of -log p. The statement defines p from the logits: where does that step happen in your answer?
 
 # %% wrong="smooth-pads-counted" fails="smooth-hard smooth-general smooth-gradient"
 def label_smoothing_ce(logits, target, eps, pad):
@@ -1446,6 +1692,12 @@ def label_smoothing_ce(logits, target, eps, pad):
     return -(q * logits.log_softmax(-1)).sum(-1).mean()
 
 
+# %% [markdown] mistake="smooth-pads-counted"
+# Counts padded places as words: their loss goes into the mean.
+#
+# Take p = (1/8, 1/2, 1/4, 1/8) at two places, the targets 1 and padding (id 0), and ε = 0: the answer is ln 2 = 0.693, but you return
+# 1.386, as if the padding had to be predicted. Over which places does the statement take the mean?
+
 # %% wrong="smooth-divided-by-all" fails="smooth-hard smooth-general smooth-gradient"
 def label_smoothing_ce(logits, target, eps, pad):
     q = torch.full_like(logits, eps / (logits.shape[-1] - 2)).scatter(-1, target[..., None], 1 - eps)
@@ -1453,12 +1705,25 @@ def label_smoothing_ce(logits, target, eps, pad):
     return -(q * logits.log_softmax(-1)).sum(-1).mean()
 
 
+# %% [markdown] mistake="smooth-divided-by-all"
+# Takes probability from the padding token, but still divides by the number of all places.
+#
+# Take p = (1/8, 1/2, 1/4, 1/8) at two places, the targets 1 and padding (id 0), and ε = 0: the answer is ln 2 = 0.693, but you return
+# 0.347, half of it. A padded place should change neither the sum nor the count; how many places do you count here?
+
 # %% wrong="smooth-log-of-softmax" fails="smooth-gradient"
 def label_smoothing_ce(logits, target, eps, pad):
     q = torch.full_like(logits, eps / (logits.shape[-1] - 2)).scatter(-1, target[..., None], 1 - eps)
     q[..., pad] = 0
     return -(q * logits.softmax(-1).log()).sum(-1)[target != pad].mean()
 
+
+# %% [markdown] mistake="smooth-log-of-softmax"
+# Takes the logarithm of a softmax in two steps, which breaks down for large logits.
+#
+# For the logits (0, 200, 0, 0) the small probabilities are rounded to 0, their logarithm is minus infinity, and loss and gradient become
+# `nan`, where the right loss for ε = 0.1 is 20. The numbers are lost between the two steps; the statement names a function that does both
+# at once.
 
 # %% right="smooth-by-sums"
 def label_smoothing_ce(logits, target, eps, pad):
@@ -1885,6 +2150,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-place-zero"
+# Gives every new token the wave of place 0.
+#
+# Where each place's wave shouts one token, you write 5, 5, 5, … and should write 5, 7, 3, `EOS`. The first token is even right. The new row
+# is alone in its tensor, but that does not make its place 0: which number says how many tokens stand before it?
+
 # %% wrong="cache-place-one-late" fails="cache-places cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids, past = torch.full((len(memory), 1), BOS), [None] * len(decoder.layers)
@@ -1904,6 +2175,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-place-one-late"
+# Gives each token the wave of the place after its own: `BOS` stands at place 1, not 0.
+#
+# Where the waves of the places shout 5, 7, 3, `EOS`, you write 7, 3, `EOS`: the first one is never heard. The statement says where `BOS`
+# stands; print the place number that you use in the first round.
+
 # %% wrong="cache-forgets" fails="cache-slow cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids = torch.full((len(memory), 1), BOS)
@@ -1921,6 +2198,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-forgets"
+# Keeps no keys and values: each new row looks only at itself in the self-attention.
+#
+# The first token is right, the later ones are written without knowing what stands before them, apart from the newest token. Print how many
+# rows of keys the self-attention receives in step t: it should grow by one each time, and yours stays at 1.
+
 # %% wrong="cache-none" fails="cache-rows"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids = torch.full((len(memory), 1), BOS)
@@ -1937,6 +2220,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-none"
+# Runs the whole prefix through the decoder at every step; nothing is cached.
+#
+# The tokens are right, but the work is that of the slow way: in four steps each block computes self-attention keys for 1 + 2 + 3 + 4 = 10
+# rows instead of 4, and those of the memory four times instead of once. Which results of step t are the same in step t + 1?
+
 # %% wrong="cache-never-stops" fails="cache-places cache-stop"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids, past = torch.full((len(memory), 1), BOS), [None] * len(decoder.layers)
@@ -1952,6 +2241,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
         ids = torch.cat([ids, (decoder.norm(y) @ table.T).argmax(-1)], 1)
     return ids[:, 1:]
 
+
+# %% [markdown] mistake="cache-never-stops"
+# Never looks for `EOS`: it writes `max_len` tokens and goes on after the end.
+#
+# Where the waves shout 5, 7, 3, `EOS` and more, you write all nine places instead of four. The statement has two rules about `EOS`, one for
+# a single sentence that has ended and one for the whole batch; neither has a place in your loop yet.
 
 # %% wrong="cache-memory-pads" fails="cache-slow cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
@@ -1972,6 +2267,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-memory-pads"
+# Does not use `src_pad`: the cross-attention looks at the memory's padding as well.
+#
+# As long as the memory has no padding, nothing shows. Mark one memory place as padding, change its row, and compare the rows that come out
+# of the cross-attention: they move, and they should not. Which argument of `look` have you left at its default?
+
 # %% wrong="cache-one-for-all-blocks" fails="cache-slow cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids, past = torch.full((len(memory), 1), BOS), None
@@ -1990,6 +2291,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
             break
     return ids[:, 1:]
 
+
+# %% [markdown] mistake="cache-one-for-all-blocks"
+# Keeps one common cache for all blocks instead of one for each block.
+#
+# With two blocks your cache grows by two rows in a step, and each block looks at keys and values that the other block made with its own
+# maps. With a single block nothing shows. After step t, how many rows should one block see?
 
 # %% wrong="cache-no-final-norm" fails="cache-slow cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
@@ -2010,6 +2317,13 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-no-final-norm"
+# Leaves out the decoder's final `norm` before the logits.
+#
+# A fresh norm changes almost nothing on a row that has been normalised a moment before, so this hides until the norm has learned its own
+# scale and shift; then other tokens win. Go through the statement's second point step by step: what lies between the last block and the
+# table?
+
 # %% wrong="cache-scale-lost" fails="cache-slow cache-full-decode"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids, past = torch.full((len(memory), 1), BOS), [None] * len(decoder.layers)
@@ -2029,6 +2343,12 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     return ids[:, 1:]
 
 
+# %% [markdown] mistake="cache-scale-lost"
+# Embeds the newest token without the factor of the square root of C.
+#
+# The tokens then count less against the waves than in the training, and other words win. The order of the steps is right, so compare the
+# row that enters the first block, for `BOS` at place 0, with the row that the formula in the statement gives.
+
 # %% wrong="cache-no-padding" fails="cache-places cache-full-decode cache-stop"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
     ids, past = torch.full((len(memory), 1), BOS), [None] * len(decoder.layers)
@@ -2047,6 +2367,13 @@ def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
             break
     return ids[:, 1:]
 
+
+# %% [markdown] mistake="cache-no-padding"
+# Goes on writing words after `EOS` in a sentence that has ended, instead of `PAD`.
+#
+# In the example by hand you return [4, `EOS`, `EOS`] for the second sentence, and the end should be `PAD`. The loop stops at the right
+# moment, but as long as another sentence goes on, nothing marks the ones that have finished; how can you see that from the ids written so
+# far?
 
 # %% right="cache-lists"
 def greedy_cache(decoder, table, positions, memory, src_pad, max_len):
@@ -2173,6 +2500,12 @@ def decoding_cost(n, kind):
     raise ValueError(kind)
 
 
+# %% [markdown] mistake="cost-cache-saves-passes"
+# Says that a cached decoder runs once, although it still writes one token after another.
+#
+# You give the same pair for "cached" and "parallel". What does a cache save: rows or runs? Go through n = 3 with Exercise 8 in mind: which
+# token goes into the second run of the decoder, and when is it known?
+
 # %% wrong="cost-square" fails="cost-by-hand cost-kinds"
 def decoding_cost(n, kind):
     costs = {"full": (n, n * n), "cached": (n, n), "parallel": (1, n)}
@@ -2181,10 +2514,22 @@ def decoding_cost(n, kind):
     raise ValueError(kind)
 
 
+# %% [markdown] mistake="cost-square"
+# Counts n rows in every step of "full" instead of as many as are written so far.
+#
+# For n = 3 you return (3, 9), and the example has (3, 6). In the first step there is `BOS` alone, so the decoder cannot run over three rows
+# yet; write the number of rows of each step for n = 4 in a line and add them up.
+
 # %% wrong="cost-key-error" fails="cost-error"
 def decoding_cost(n, kind):
     return {"full": (n, (n * n + n) // 2), "cached": (n, n), "parallel": (1, n)}[kind]
 
+
+# %% [markdown] mistake="cost-key-error"
+# Raises a `KeyError` for an unknown kind, where a `ValueError` is asked for.
+#
+# The numbers are right, but looking up an unknown key in a dictionary fails in its own way, and code that catches a `ValueError` misses it.
+# The statement names the kind of error and what its message must contain; what has to be asked before the look-up?
 
 # %% right="cost-sum"
 def decoding_cost(n, kind):

@@ -42,10 +42,22 @@ def mean_of(x):
     return x.mean(dim=1)
 
 
+# %% [markdown] mistake="mean-columns"
+# Averages over the columns instead of the rows.
+#
+# From five rows of three numbers you return five means. Say in words which numbers belong together, then count how many means there must
+# be.
+
 # %% wrong="mean-sum" fails="mean-by-hand mean-random"
 def mean_of(x):
     return x.sum(dim=0)
 
+
+# %% [markdown] mistake="mean-sum"
+# Adds the rows up and does not divide.
+#
+# Two rows with 1 and 3 in their first column give 4, which is larger than both. A mean lies between the smallest and the largest of its
+# numbers.
 
 # %% right="mean-by-sum"
 def mean_of(x):
@@ -89,10 +101,20 @@ def root(n):
     return n // 2
 
 
+# %% [markdown] mistake="root-half"
+# Halves the number.
+#
+# Half of 4 happens to be its root; half of 16 is 8, and 8 times 8 is 64. Multiply what you return by itself.
+
 # %% wrong="root-none" fails="root-error"
 def root(n):
     return next((m for m in range(n + 1) if m * m == n), None)
 
+
+# %% [markdown] mistake="root-none"
+# Returns None where there is no root.
+#
+# Whoever calls the function goes on with None and fails later, far from the cause. Read what the statement asks for in such a case.
 
 # %% right="root-power"
 def root(n):

@@ -33,10 +33,20 @@ def length(x, y):
     return x + y
 
 
+# %% [markdown] mistake="length-sum"
+# Adds the two sides.
+#
+# With sides 3 and 4 you return 7, which is the way around the corner. Draw the triangle and ask which path the length belongs to.
+
 # %% wrong="length-table" fails="length-negative"
 def length(x, y):
     return 5.0
 
+
+# %% [markdown] mistake="length-table"
+# Returns 5 whatever the sides are.
+#
+# Your answer holds for the one triangle in the text. Choose another triangle, work its length out by hand, and call your function with it.
 
 # %% right="length-hypot"
 def length(x, y):
@@ -80,10 +90,21 @@ def double(values):
     return values
 
 
+# %% [markdown] mistake="double-in-place"
+# Changes the list that it was given.
+#
+# After the call the caller's own numbers are twice as large as before, and a second call doubles them again. Print the list before and
+# after you call your function.
+
 # %% wrong="double-repeats" fails="double-by-hand double-keeps"
 def double(values):
     return values * 2
 
+
+# %% [markdown] mistake="double-repeats"
+# Repeats the list instead of doubling its numbers.
+#
+# From one number you make two, and both are as small as before. Print how many numbers come back, and compare with how many went in.
 
 # %% right="double-map"
 def double(values):

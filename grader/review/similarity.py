@@ -1,0 +1,129 @@
+"""Answers of different students that resemble each other more than chance gives: pairs to look at, never a verdict.
+
+copydetect reads code as MOSS does (Saul Schleimer, Daniel Wilkerson, Alex Aiken, Winnowing: Local Algorithms for Document
+Fingerprinting, 2003): names, layout and comments make no difference, and pieces are found wherever they stand. What everybody has
+does not count: the pieces of the template and of the lesson's own answers, right and wrong, and those that many of the class have.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from copydetect import CodeFingerprint, compare_files
+from copydetect.utils import get_token_coverage
+from markupsafe import Markup, escape
+
+from grader.lesson import Exercise
+from grader.review.pages import text
+from grader.review.papers import ReadClass, Standing
+
+PIECE, WINDOW = 20, 6  # characters of normalised code that make a piece; of so many pieces in a row one is kept
+COMMON, COMMON_SHARE = 5, 0.1  # a piece that more students have than this, and than this share of the class, is common
+SHARE = 0.8  # of the uncommon code of whoever wrote less of it; people who work alone were found to share up to 0.74
+LEAST = 150  # characters of normalised code: less may be chance
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What two answers to one exercise share, marked in both."""
+
+    exercise: Exercise
+    one: Markup
+    other: Markup
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two students, how much uncommon code they share, and the answers in which they do."""
+
+    one: str
+    other: str
+    characters: int  # of normalised code
+    share: float  # of the uncommon code of whoever wrote less of it
+    shared: tuple[Shared, ...]
+
+
+def similar(read: ReadClass) -> list[Pair]:
+    """Return the pairs of students who share more uncommon code than chance gives, those who share most first."""
+    prints = _prints(read)
+    exercises = {exercise.id: exercise for exercise in read.lesson.exercises}
+    found = [pair for one, other in _candidates(prints) if (pair := _pair(one, other, prints[one], prints[other], exercises))]
+    return sorted(found, key=lambda pair: (-pair.characters, pair.one, pair.other))
+
+
+Prints = dict[str, CodeFingerprint]  # of one student: exercise → the uncommon pieces of the answer
+
+
+def _prints(read: ReadClass) -> dict[str, Prints]:
+    sources: defaultdict[str, dict[str, str]] = defaultdict(dict)  # exercise → student → answer
+    for answer in read.answers:
+        if answer.standing not in (Standing.UNTOUCHED, Standing.NOTHING) and len(shown := text(answer.source)) > PIECE:
+            sources[answer.exercise.id][answer.student] = shown
+    prints: defaultdict[str, Prints] = defaultdict(dict)
+    most = max(COMMON, COMMON_SHARE * len(read.papers))
+    for exercise in read.lesson.exercises:
+        own = sources[exercise.id]
+        count = Counter(piece for source in own.values() for piece in _fingerprint(source).hashes)
+        common = _known(exercise) | {piece for piece, students in count.items() if students > most}
+        for student, source in own.items():
+            prints[student][exercise.id] = _fingerprint(source, common)
+    return dict(prints)
+
+
+def _known(exercise: Exercise) -> set[int]:
+    """Return the pieces of the lesson's own answers, and of what a student is given."""
+    answers = [exercise.answer.blank, exercise.answer.source, *(cell.source for cell in (*exercise.rights, *exercise.wrongs))]
+    return {piece for source in answers if len(source) > PIECE for piece in _fingerprint(source).hashes}
+
+
+def _fingerprint(source: str, common: Collection[int] = ()) -> CodeFingerprint:
+    """Return the pieces of an answer that are not common; copydetect's own way of leaving some out loses those that stand there twice."""
+    made = CodeFingerprint("answer.py", PIECE, WINDOW, language="python", fp=io.StringIO(source))
+    made.hash_idx = {piece: places for piece, places in made.hash_idx.items() if piece not in common}
+    made.hashes = set(made.hash_idx)
+    made.token_coverage = get_token_coverage(made.hash_idx, PIECE, len(made.filtered_code))
+    return made
+
+
+def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
+    """Return the pairs that share enough pieces to be looked at closely."""
+    holders: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for student, own in prints.items():
+        for exercise, fingerprint in own.items():
+            for piece in fingerprint.hashes:
+                holders[exercise, piece].append(student)
+    together = Counter(pair for students in holders.values() for pair in combinations(students, 2))
+    return [pair for pair, pieces in together.items() if pieces * PIECE >= LEAST]
+
+
+def _pair(one: str, other: str, ours: Prints, theirs: Prints, exercises: dict[str, Exercise]) -> Pair | None:
+    characters, shared = 0, []
+    for name in ours.keys() & theirs.keys():
+        overlap, _, slices = compare_files(ours[name], theirs[name])
+        if overlap:
+            characters += int(overlap)
+            shared.append(Shared(exercises[name], _marked(ours[name], slices[0]), _marked(theirs[name], slices[1])))
+    least = min(sum(int(fingerprint.token_coverage) for fingerprint in own.values()) for own in (ours, theirs))
+    share = min(1.0, characters / least) if least else 0.0
+    if characters < LEAST or share < SHARE:
+        return None
+    order = {name: number for number, name in enumerate(exercises)}
+    return Pair(one, other, characters, share, tuple(sorted(shared, key=lambda part: order[part.exercise.id])))
+
+
+def _marked(fingerprint: CodeFingerprint, slices: Sequence[Sequence[int]]) -> Markup:
+    """Return an answer's source with the shared parts marked."""
+    return Markup("").join(_parts(fingerprint.raw_code, slices))
+
+
+def _parts(source: str, slices: Sequence[Sequence[int]]) -> Iterator[Markup]:
+    end = 0
+    for start, stop in zip(*(map(int, places) for places in slices), strict=True):
+        yield escape(source[end:start])
+        yield Markup("<mark>{}</mark>").format(source[max(start, end) : stop])
+        end = max(end, stop)
+    yield escape(source[end:])
