@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable collect grade export demo test-faults bench feedback lock clean
+.PHONY: help setup sandbox lab formgrader progress update submit new watch student-bundle build check audit test test-browser setup-browser executed portable collect grade report export due release demo demo-class test-faults bench feedback lock clean
 
 help: ## Show this list
 	@echo 'usage: make TARGET [LESSON="05 06"] [ARGS="..."]'
@@ -76,17 +76,29 @@ executed: setup ## Run the instructor notebooks and keep them, with their figure
 portable: setup ## Run the instructor notebooks as other processors would: without vector instructions, with two threads
 	$(GRADER) portable $(LESSON) $(ARGS)
 
+release: setup ## Write one chapter for students to upload: make release LESSON=05 DUE="2026-11-30 23:59 +0100"
+	@$(GRADER) release $(LESSON) $(if $(DUE),"$(DUE)") $(ARGS)
+
 collect: setup ## Take what a class handed in: make collect FROM=submissions.zip LESSON=05 ROSTER=class.csv
 	@$(GRADER) collect "$(FROM)" $(LESSON) $(if $(ROSTER),--roster "$(ROSTER)") $(ARGS)
 
 grade: setup ## Grade what lies in gradebook/submitted
 	$(GRADER) grade $(LESSON) $(ARGS)
 
+due: setup ## Say when a chapter is due, or set it: make due LESSON=05 DUE="2026-11-30 23:59 +0100"
+	@$(GRADER) due $(LESSON) $(if $(DUE),"$(DUE)") $(ARGS)
+
+report: setup ## Write a page on the class: marks, exercises, which mistakes it makes, answers that resemble each other
+	@$(GRADER) report $(LESSON) $(ARGS)
+
 export: setup ## Fill the marks into Canvas's or Moodle's CSV: make export LESSON=05 INTO=grades.csv
 	@$(GRADER) export $(LESSON) "$(INTO)" $(ARGS)
 
-demo: setup ## Make a class of students and grade it from end to end
+demo: setup ## Grade a made-up class of twelve for each chapter, one of each kind of trouble
 	$(GRADER) demo $(LESSON) $(ARGS)
+
+demo-class: setup ## Take a made-up class of 200 from Canvas's archives to Canvas's CSV, by the way of an instructor
+	$(GRADER) demo-class $(LESSON) $(ARGS)
 
 test-faults: setup ## The long form of the tests that kill, fill and lock while grading runs
 	GRADER_FAULTS=20 $(INSIDE) python -m pytest grader/tests/test_faults.py

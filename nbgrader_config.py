@@ -67,6 +67,7 @@ c.Execute.extra_arguments = [
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = "(?s).*"
 
+c.Attempts.counts = "last"  # or "best": of several attempts that were collected, less what each loses by being late
 c.AssignLatePenalties.plugin_class = "grader.ledger.lateness.LatePenalty"
 c.LatePenalty.per_day = 0.0  # the share of the points that each day costs which has begun since the chapter was due; 0.1 is ten per cent
 c.LatePenalty.at_most = 1.0  # the share that is taken off at most

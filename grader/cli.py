@@ -146,6 +146,32 @@ def bundle(
 
 
 @app.command()
+def release(
+    lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
+    time: Annotated[str | None, typer.Argument(help="When it is due, such as '2026-11-30 23:59 +0100'.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Write dist/<chapter>.zip to upload for students: the notebook and its files, proved to hold no answers; and set when it is due.
+
+    Example: grader release 05 "2026-11-30 23:59 +0100"
+    """
+    from grader.hand_out import hand_out
+
+    course, (chapter,) = select([lesson])
+    path = course.root / "dist" / f"{chapter.name}.zip"
+    held = hand_out(course, chapter, path, dry_run=dry_run)
+    console.print(f"{path.relative_to(course.root)}: {', '.join(held)}", markup=False)
+    if dry_run:
+        console.print("nothing was written: --dry-run")
+        return
+    if time:
+        from grader.ledger import lateness
+
+        console.print(f"{chapter.name} is due {lateness.set_due(course, chapter, time)}", markup=False)
+    console.print("Next: upload it. When the class has handed in: make collect")
+
+
+@app.command()
 def audit(
     lessons: Lessons = None,
     split_mutants: Annotated[bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")] = True,
@@ -286,24 +312,33 @@ def grade(
     force: Annotated[bool, typer.Option("--force", help="Everything, also what is up to date.")] = False,
     unsafe_no_sandbox: Annotated[bool, typer.Option("--unsafe-no-sandbox", help="Run students' code with your rights.")] = False,
     engine: Annotated[Engine, typer.Option(help="The course's engine, or stock nbgrader.")] = Engine.OWN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whose marks would change, and by how much; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every submission, and one at the end.")] = False,
     check_seconds: Annotated[float, typer.Option(help="What a check may take.")] = 10.0,
     cell_seconds: Annotated[float, typer.Option(help="What any other cell may take.")] = 60.0,
 ) -> None:
     """Grade gradebook/submitted/<student>/<chapter>/<chapter>.ipynb; print marks, what failed and why, and every problem.
 
+    Example: grader grade 05 --changed --dry-run
+
     What was graded before and has not changed stays as it is. Stop it at any time: the next run goes on. The exit code is 0 where
     grading worked, whatever the submissions hold, and 1 where one could not be graded through no fault of its own.
     """
     from grader import ledger
     from grader.grade_print import Reporter
-    from grader.marks_print import show_problems, show_sheets, write_csv
+    from grader.marks_print import show_changes, show_problems, show_sheets, write_csv
 
     course, chapters = select(lessons)
     if unsafe_no_sandbox:
         console.print(UNSAFE, style="bold red", markup=False)
     seconds = ledger.Seconds(check_seconds, cell_seconds)
     options = ledger.Options(workers, scheduler, not unsafe_no_sandbox, force, changed, seconds, engine is Engine.NBGRADER)
+    if dry_run:
+        with console.status("grading in a copy of the gradebook"):
+            show_changes(ledger.rehearse(course, chapters, options), console)
+        console.print("nothing was written: --dry-run")
+        return
+    before = {chapter: ledger.sheets(course, chapter) for chapter in chapters}
     problems = [] if lessons else ledger.strays(course)
     reporter = Reporter(ledger.count(course, chapters), console, as_json=as_json)
     try:
@@ -320,7 +355,9 @@ def grade(
         for chapter in chapters:
             show_sheets(chapter.name, ledger.sheets(course, chapter), console)
         show_problems(problems, course.root, console)
-        console.print(f"wrote {marks.relative_to(course.root)}")
+        for chapter in chapters:
+            show_changes(list(ledger.changes(before[chapter], ledger.sheets(course, chapter))), console)
+        console.print(f"wrote {marks.relative_to(course.root)}. Next: make report, make feedback, make export")
     if any(problem.ungraded for problem in problems):
         raise typer.Exit(1)
 

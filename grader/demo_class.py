@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import random
 import re
 import shutil
@@ -11,6 +12,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,10 +36,10 @@ from grader.review.feedback import feedback
 from grader.review.report import Report, report
 from grader.trial import Result
 
-CHAPTERS = ["01", "05", "07"]
+CHAPTERS = ["01", "02", "04"]
 DUE = "2026-11-20 22:59 UTC"
 PER_DAY = 0.1  # of the points, for lateness
-MUTANTS = 3  # of each exercise's reference
+ONE_MUTANT_IN = 25  # students, at each exercise
 SLOW = 2.0  # seconds; nobody gives an answer that takes longer: `make demo` shows what an endless one costs
 ANSWERS = Path(__file__).with_name("class_answers")  # what several people wrote, each alone
 _CELL = re.compile(r'^# %% (?P<role>\w+)="(?P<id>[^"]+)"\n', re.MULTILINE)
@@ -114,10 +116,15 @@ def make_class(course: Course, chapters: Sequence[Chapter], folder: Path, count:
         shutil.copytree(kept, copy.root / ".grader" / "mistakes")
     people = _people(count)
     made = MadeClass(copy, _roster(copy.root / "grades.csv", people), {}, {}, people[:3], (people[-2].key, people[-1].key))
+
+    def papers_of(chapter: Chapter) -> list[Paper]:
+        return _papers(chapter, people[3:], random.Random(f"{seed} {chapter.name}"))
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        made.papers = dict(zip((chapter.name for chapter in chapters), pool.map(papers_of, chapters), strict=True))
     for chapter in chapters:
+        papers = made.papers[chapter.name]
         shutil.copytree(chapter.source.parent, copy.root / "solutions" / chapter.name)
-        papers = _papers(chapter, people[3:], random.Random(f"{seed} {chapter.name}"))
-        made.papers[chapter.name] = papers
         made.archives[chapter.name] = _archive(copy.root / f"{chapter.name}.zip", chapter, papers)
     return made
 
@@ -216,9 +223,16 @@ class Walk:
             total.right += found.right
             total.withheld += found.withheld
             total.wrong += [f"{made.figures.chapter}: {line}" for line in found.wrong]
-            self._same(made.figures.chapter, "pairs alike", [(pair.one, pair.other) for pair in made.pairs], [self.made.copied])
+            self._alike(made)
         self.differences += total.wrong
         return f"of the lessons' own mistakes {total.right} recognised, {total.withheld} withheld, {len(total.wrong)} mistaken"
+
+    def _alike(self, made: Report) -> None:
+        """The two who copied stand first; besides them, at most two of those who wrote for themselves look alike."""
+        pairs = [(pair.one, pair.other) for pair in made.pairs]
+        self._same(made.figures.chapter, "pair alike", pairs[:1], [self.made.copied] if written(made.figures.chapter) else [])
+        alone = {paper.person.key for paper in self.made.papers[made.figures.chapter][-5:]}
+        self._same(made.figures.chapter, "other pairs alike", [pair for pair in pairs[1:] if not set(pair) <= alone], [])
 
     def _told(self) -> str:
         pages = sum(1 for _ in feedback(self.course, self.chapters))
@@ -264,9 +278,9 @@ def _papers(chapter: Chapter, people: Sequence[Person], rng: random.Random) -> l
     """Return what each hands in. The last two have one paper between them; the four before hold what people wrote alone."""
     lesson = read(chapter.source)
     own = written(lesson.name)
-    alone = [{name: Answer(source) for name, source in own[f"own-{number}"].items()} for number in (1, 2, 3, 4) if f"own-{number}" in own]
+    alone = [{name: Answer(source) for name, source in own[f"own-{number}"].items()} for number in (4, 3, 2, 1) if f"own-{number}" in own]
     copy = {name: Answer(disguise(answer.source)) for name, answer in alone[-1].items()} if alone else {}
-    pools = {exercise.id: _Pool(exercise, rng) for exercise in lesson.exercises}
+    pools = {exercise.id: _Pool(exercise, len(people) // ONE_MUTANT_IN, rng) for exercise in lesson.exercises}
     pairs = {(name, answer.source) for name, pool in pools.items() for answer in pool.all}
     pairs |= {(name, answer.source) for answers in (*alone, copy) for name, answer in answers.items()}
     results = answered(chapter, lesson, sorted(pairs))  # whole, beside their checks, as the audit does it
@@ -303,11 +317,11 @@ def written(chapter: str) -> dict[str, dict[str, str]]:
 class _Pool:
     """The answers to one exercise that a class gives."""
 
-    def __init__(self, exercise: Exercise, rng: random.Random) -> None:
+    def __init__(self, exercise: Exercise, mutants_each: int, rng: random.Random) -> None:
         self.right = [Answer(exercise.answer.source), *(Answer(cell.source) for cell in exercise.rights)]
         self.wrong = [Answer(cell.source, cell.id) for cell in exercise.wrongs]
         found = list(mutants(exercise.answer.source))
-        self.mutants = [Answer(mutant.source) for mutant in rng.sample(found, min(MUTANTS, len(found)))]
+        self.mutants = [Answer(mutant.source) for mutant in rng.sample(found, min(mutants_each, len(found)))]  # each for one student
         rng.shuffle(self.wrong)  # the first are the most frequent
         self.blank = Answer(exercise.answer.blank)
 
@@ -328,7 +342,7 @@ class _Pool:
         kind = rng.random()
         if self.wrong and kind < 0.7:
             return self.wrong[min(int(rng.expovariate(0.8)), len(self.wrong) - 1)]
-        return rng.choice(self.mutants) if self.mutants and kind < 0.9 else self.blank
+        return self.mutants.pop() if self.mutants and kind < 0.9 else self.blank
 
 
 def _archive(path: Path, chapter: Chapter, papers: Sequence[Paper]) -> Path:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.files import write_if_changed
-from grader.ledger import Problem, Sheet
+from grader.ledger import Change, Problem, Sheet
 from grader.safe_text import no_formula, visible
 
 LINES = 3  # of a check's message
@@ -35,6 +35,15 @@ def show_sheets(chapter: str, sheets: Sequence[Sheet], console: Console) -> None
     for sheet in sheets:
         for line in _losses(sheet):
             console.print(visible(line), markup=False)
+
+
+def show_changes(changes: Sequence[Change], console: Console) -> None:
+    """Print whose marks change, and by how much at which check."""
+    for change in changes:
+        checks = ", ".join(f"{cell} {difference:+g}" for cell, difference in change.checks.items()) or "lateness"
+        console.print(visible(f"{change.chapter}: {change.student}: {change.before:g} → {change.after:g} ({checks})"), markup=False)
+    if not changes:
+        console.print("no mark that was given before changes")
 
 
 def show_problems(problems: Sequence[Problem], root: Path, console: Console) -> None:

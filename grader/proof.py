@@ -75,7 +75,7 @@ def everything(course: Course) -> list[Step]:
         Step("types", ((*PYTHON, "mypy"),)),
         *_about(chapters, [], [welcome.path(course)]),
         Step("package", ((*PYTHON, "pytest", *TWO_AT_A_TIME),)),
-        Step("demo", ((*GRADER, "demo"),)),
+        *([Step("class", ((*GRADER, "demo-class", "--students", "20"),))] if chapters else []),
     ]
 
 

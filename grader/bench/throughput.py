@@ -159,10 +159,10 @@ class Own:
         cells = [step for step in everything if step[0] == "run"]
         made: dict[str, list[float]] = {name: [] for name in PARTS}
         data = self.course.data
-        with ChapterGrader(plan, data) as grader, WarmProcess("answer", plan, data) as answers, WarmProcess("judge", plan, data) as judge:
+        with ChapterGrader(plan, data) as grader, WarmProcess(plan, data) as warm:
             for _ in range(1 + TRIES):
-                empty, idle = _timed(lambda: answers.run([], 60)), _timed(lambda: judge.run([], 60))
-                ran, asked = _timed(lambda: answers.run(cells, 60)), _timed(lambda: answers.run(everything, 60))
+                empty, idle = _timed(lambda: warm.run("answer", [], 60)), _timed(lambda: warm.run("judge", [], 60))
+                ran, asked = _timed(lambda: warm.run("answer", cells, 60)), _timed(lambda: warm.run("answer", everything, 60))
                 graded = _timed(lambda: grader.grade(task))
                 times = (empty, ran - empty, asked - ran, idle, graded - asked - idle, whole - graded)
                 for name, seconds in zip(PARTS, times, strict=True):

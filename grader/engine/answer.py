@@ -14,19 +14,17 @@ steps of one owner may take twice `seconds` together. What comes back, as it hap
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import msgpack
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from grader.engine import plain, state
+from grader.engine.setup import Setup
 from grader.engine.split import ASK
 
 MAX_JOB = 64 * 2**20
@@ -37,26 +35,11 @@ class TimeLimitError(BaseException):
     """A step took too long; no `except Exception` of a student's catches it."""
 
 
-class AnswerChapter:
-    """A chapter's setup cells, run in an IPython shell."""
+class Answers:
+    """What a student wrote, on top of a chapter's setup cells."""
 
-    def __init__(self, setup: list[tuple[str, str]]) -> None:
-        self.module = ModuleType("__main__")
-        sys.modules["__main__"] = self.module  # dataclasses and pickle look a class's module up
-        config = Config()
-        config.HistoryManager.enabled = False
-        config.InteractiveShell.xmode = "Minimal"  # the traceback of a deep recursion takes minutes to write
-        config.InteractiveShell.colors = "NoColor"
-        config.InteractiveShell.banner1 = ""
-        self.shell = InteractiveShell.instance(config=config, user_module=self.module, user_ns=self.module.__dict__)
-        for name in ("exit", "quit"):
-            self.module.__dict__.pop(name, None)
-        for identity, source in setup:
-            state.seed(identity)
-            result = self.shell.run_cell(source, store_history=False)
-            if not result.success:
-                raise RuntimeError(f"setup cell '{identity}' fails") from (result.error_before_exec or result.error_in_exec)
-        self.names = dict(self.module.__dict__)
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
 
     def work(self, pipe: Connection) -> None:
         """Take every step, whatever the ones before it did."""
@@ -67,8 +50,7 @@ class AnswerChapter:
             seconds = max(LEAST_SECONDS, min(limit, 2 * limit - used[owner]))
             start = time.process_time()
             if kind == "new":
-                self.module.__dict__.clear()
-                self.module.__dict__.update(self.names)
+                self.setup.restore()
                 used.clear()
                 continue
             pipe.send_bytes(msgpack.packb(["began", step]))
@@ -83,12 +65,12 @@ class AnswerChapter:
         pipe.send_bytes(msgpack.packb(["done"]))
 
     def _cell(self, source: str) -> BaseException | None:
-        result = self.shell.run_cell(source, store_history=True)
+        result = self.setup.shell.run_cell(source, store_history=True)
         error: BaseException | None = result.error_before_exec or result.error_in_exec
         return error
 
     def _questions(self, identity: str, source: str, ask: Callable[..., Any]) -> BaseException | None:
-        names = self.module.__dict__
+        names = self.setup.module.__dict__
         names[ASK] = ask
         try:
             exec(compile(source, f"<{identity}>", "exec"), names)

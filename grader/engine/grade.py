@@ -51,18 +51,16 @@ class Result:
 
 
 class ChapterGrader:
-    """The two warm processes of a chapter. Use it as a context manager; `grade` may be called any number of times.
+    """A warm process of a chapter, and what it is asked. Use it as a context manager; `grade` may be called any number of times.
 
     Raises GraderError where a setup cell fails, SandboxError where there is no sandbox.
     """
 
     def __init__(self, plan: Plan, data: Path, limits: Limits | None = None, *, sandboxed: bool = True) -> None:
         self.plan, self.sandboxed, self.limits = plan, sandboxed, limits or Limits()
-        self._answers = WarmProcess("answer", plan, data, self.limits, sandboxed=sandboxed)
-        self._judge = WarmProcess("judge", plan, data, self.limits, sandboxed=sandboxed)
+        self._warm = WarmProcess(plan, data, self.limits, sandboxed=sandboxed)
         try:
-            self._answers.require_ready()
-            self._judge.require_ready()
+            self._warm.require_ready()
         except BaseException:
             self.close()
             raise
@@ -74,9 +72,8 @@ class ChapterGrader:
         self.close()
 
     def close(self) -> None:
-        """End both processes."""
-        self._answers.close()
-        self._judge.close()
+        """End the process."""
+        self._warm.close()
 
     def grade(self, task: Task) -> Result:
         """Grade a submission.
@@ -134,7 +131,7 @@ class ChapterGrader:
         """Run what has not run, of all exercises or of one; return whether that is done with."""
         places = answers.places(owner)
         now = [answers.todo[place] for place in places]
-        reply = self._answers.run(now, PATIENCE * max((step[3] for step in now), default=1.0))
+        reply = self._warm.run("answer", now, PATIENCE * max((step[3] for step in now), default=1.0))
         return answers.take(places, reply)
 
     def _judge_all(self, answers: _Answers) -> None:
@@ -143,7 +140,7 @@ class ChapterGrader:
         for place in places:
             check = self.plan.checks[answers.todo[place][1]]
             job.append([check.id, check.judgement, answers.given[place], answers.stopped.get(place, ""), JUDGE_SECONDS])
-        reply = self._judge.run(job, PATIENCE * JUDGE_SECONDS) if job else Reply()
+        reply = self._warm.run("judge", job, PATIENCE * JUDGE_SECONDS) if job else Reply()
         verdicts = list(_well_formed(reply, "judged", str, str, list))
         for place, (name, text, behaviour) in zip(places, verdicts, strict=False):
             if name:

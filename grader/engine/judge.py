@@ -8,16 +8,16 @@ without a name, the check has passed, and there is nothing to say of what the an
 from __future__ import annotations
 
 import signal
-import sys
 from collections import Counter, defaultdict, deque
 from multiprocessing.connection import Connection
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import msgpack
 
 from grader.engine import plain, state
 from grader.engine.behaviour import behaviour
+from grader.engine.setup import Setup
 from grader.engine.split import ANSWER
 
 MAX_JOB = 2**30
@@ -32,16 +32,11 @@ class NotPlainError(Exception):
     """A check went through, but on something that the judge could not look at."""
 
 
-class JudgeChapter:
-    """A chapter's setup cells, run for the checks' sake."""
+class Judge:
+    """The checks of a chapter, on top of its setup cells."""
 
-    def __init__(self, setup: list[tuple[str, str]]) -> None:
-        self.module = ModuleType("__main__")
-        sys.modules["__main__"] = self.module
-        for identity, source in setup:
-            state.seed(identity)
-            exec(compile(source, f"<{identity}>", "exec"), self.module.__dict__)
-        self.names = dict(self.module.__dict__)
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
 
     def work(self, pipe: Connection) -> None:
         """Judge every check, each on the names that the setup cells left."""
@@ -52,9 +47,7 @@ class JudgeChapter:
         pipe.send_bytes(msgpack.packb(["done"]))
 
     def _judge(self, identity: str, judgement: str, answers: list[Any], ended: str, seconds: float) -> tuple[str, str]:
-        namespace = self.module.__dict__
-        namespace.clear()
-        namespace.update(self.names)
+        namespace = self.setup.restore()
         record = _Record(identity, answers, ended)
         namespace[ANSWER] = record.answer
         state.reset()

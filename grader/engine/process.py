@@ -44,8 +44,8 @@ class WarmProcess:
     Raises GraderError where a setup cell fails, SandboxError where there is no sandbox.
     """
 
-    def __init__(self, role: Role, plan: Plan, data: Path, limits: Limits | None = None, *, sandboxed: bool = True) -> None:
-        self.role, self.plan, self.data, self.limits, self.sandboxed = role, plan, data, limits or Limits(), sandboxed
+    def __init__(self, plan: Plan, data: Path, limits: Limits | None = None, *, sandboxed: bool = True) -> None:
+        self.plan, self.data, self.limits, self.sandboxed = plan, data, limits or Limits(), sandboxed
         self._jobs = 0
         self._under_way = False
         self._ready = False
@@ -57,8 +57,8 @@ class WarmProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, job: list[Any], seconds: float) -> Reply:
-        """Do a job in a fork of the process and return what it sent; no message may be more than `seconds` after the one before it."""
+    def run(self, role: Role, job: list[Any], seconds: float) -> Reply:
+        """Do a job of a role in a fork of the process and return what it sent, with at most `seconds` from one message to the next."""
         self._require_ended()
         if self._process.poll() is not None:  # something killed it: memory ran out, or a person did
             self.close()
@@ -67,7 +67,7 @@ class WarmProcess:
         self._jobs += 1
         near, far = socket.socketpair()
         with far:
-            socket.send_fds(self._commands, [msgpack.packb(["begin", self._jobs])], [far.fileno()])
+            socket.send_fds(self._commands, [msgpack.packb(["begin", self._jobs, role])], [far.fileno()])
         self._under_way = True
         with Connection(near.detach()) as pipe:
             reply = self._converse(pipe, msgpack.packb(job), seconds)
@@ -125,8 +125,7 @@ class WarmProcess:
         with other:
             socket.send_fds(self._commands, [b"setup"], [other.fileno()])
         with Connection(near.detach()) as pipe, suppress(OSError):
-            confined = self.role == "answer" and self.sandboxed
-            what = [self.role, confined, list(self.plan.setup), list(self.plan.files.items()), dataclasses.asdict(self.limits)]
+            what = [self.sandboxed, list(self.plan.setup), list(self.plan.files.items()), dataclasses.asdict(self.limits)]
             pipe.send_bytes(msgpack.packb(what))
 
     def _complaint(self) -> str:

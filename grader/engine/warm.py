@@ -3,8 +3,10 @@
 Started by `grader.engine.process` inside bubblewrap as `python -m grader.engine.warm FD`, where FD is a socket that keeps the
 borders of messages. It runs the course's own setup cells and no student's code. Messages are MessagePack:
 
-    to it    ["begin", job number] and with it a descriptor, the job's own socket;  ["kill", job number]
+    to it    ["begin", job number, role] and with it a descriptor, the job's own socket;  ["kill", job number]
     from it  ["ready"] or ["failed", text], once;  ["ended", exit status, reason]
+
+A job's role is `answer`, which runs what a student wrote and is confined, or `judge`, which runs none of it.
 
 A forked process closes the socket of commands before anything else. One job runs at a time.
 """
@@ -27,17 +29,20 @@ from typing import Any, Protocol
 import msgpack
 
 from grader.engine import confine, state
+from grader.engine.answer import Answers
 from grader.engine.confine import Limits
+from grader.engine.judge import Judge
+from grader.engine.setup import Setup
 
 MESSAGE = 2**16  # bytes of a command
 TICK = 0.05  # seconds between two looks at what a job uses
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Chapter(Protocol):
-    """What a role makes of the setup cells, and does in a forked process."""
+class Role(Protocol):
+    """What a forked process does on top of the setup cells."""
 
-    def __init__(self, setup: list[tuple[str, str]]) -> None: ...
+    def __init__(self, setup: Setup) -> None: ...
 
     def work(self, pipe: Connection) -> None:
         """Do the job that comes through the pipe."""
@@ -47,8 +52,8 @@ class Chapter(Protocol):
 class _Work:
     """What every job is done with."""
 
-    chapter: Chapter
-    confined: bool
+    setup: Setup
+    sandboxed: bool
     files: list[tuple[str, bytes]]
     limits: Limits
 
@@ -59,6 +64,7 @@ class _Job:
     supervisor: int  # process id of the forked child
     process: int  # process id of the first process of the job's own namespace; the child itself where it has none
     pipe: int  # closes when the supervisor ends
+    confined: bool
     reason: str = ""
 
 
@@ -76,7 +82,7 @@ def main() -> None:
             _reap()
             _send(commands, ["ended", os.waitstatus_to_exitcode(status), job.reason])
             job = None
-        elif job and work.confined and not job.reason and (excess := _excess(work.limits)):
+        elif job and job.confined and not job.reason and (excess := _excess(work.limits)):
             job.reason = excess
             _kill(job.process)
         if commands in readable:
@@ -86,8 +92,8 @@ def main() -> None:
                     _kill(job.process)
                 os._exit(0)
             match msgpack.unpackb(data):
-                case ["begin", number]:
-                    job = _begin(number, descriptors[0], work, commands)
+                case ["begin", number, role]:
+                    job = _begin(number, role, descriptors[0], work, commands)
                     os.close(descriptors[0])
                 case ["kill", number] if job and job.number == number:
                     _kill(job.process)
@@ -97,14 +103,10 @@ def _prepare(commands: socket.socket) -> _Work:
     """Run the setup cells that come first of all, and say how that went."""
     _, descriptors, _, _ = socket.recv_fds(commands, MESSAGE, 1)
     with Connection(descriptors[0]) as pipe:
-        role, confined, setup, files, limits = msgpack.unpackb(pipe.recv_bytes())
+        sandboxed, cells, files, limits = msgpack.unpackb(pipe.recv_bytes())
     try:
         _lay_out(files)
-        if role == "answer":
-            from grader.engine.answer import AnswerChapter as Role
-        else:
-            from grader.engine.judge import JudgeChapter as Role  # type: ignore[assignment]
-        chapter: Chapter = Role([tuple(cell) for cell in setup])
+        setup = Setup([tuple(cell) for cell in cells])
         state.warm_up()
     except BaseException as error:  # setup cells are the course's own: whatever goes wrong, a person must mend it
         _send(commands, ["failed", f"{type(error).__name__}: {error}"[:2000]])
@@ -112,7 +114,7 @@ def _prepare(commands: socket.socket) -> _Work:
     gc.collect()
     gc.freeze()  # the collector would write to every object, and copy its page, in every fork
     _send(commands, ["ready"])
-    return _Work(chapter, confined, files, Limits(**limits))
+    return _Work(setup, sandboxed, files, Limits(**limits))
 
 
 def _lay_out(files: list[tuple[str, bytes]]) -> None:
@@ -123,38 +125,39 @@ def _lay_out(files: list[tuple[str, bytes]]) -> None:
         Path(place).write_bytes(content)
 
 
-def _begin(number: int, descriptor: int, work: _Work, commands: socket.socket) -> _Job:
+def _begin(number: int, role: str, descriptor: int, work: _Work, commands: socket.socket) -> _Job:
     receiver, sender = os.pipe()
     warm = os.getpid()
+    confined = work.sandboxed and role != "judge"
     supervisor = os.fork()
     if not supervisor:
         try:
             commands.close()
             os.close(receiver)
-            if work.confined:
+            if confined:
                 confine.die_with_parent(warm)
-            _do(work, descriptor, lambda process: _report(sender, process))
+                _confine(work, lambda process: _report(sender, process))
+            else:
+                _report(sender, 0)
+            doing: Role = Judge(work.setup) if role == "judge" else Answers(work.setup)
+            with Connection(descriptor) as pipe:
+                doing.work(pipe)
         except BaseException as error:
             _last_words(descriptor, error)
             os._exit(70)
         os._exit(0)
     os.close(sender)
     process = int.from_bytes(os.read(receiver, 4), "big") or supervisor
-    return _Job(number, supervisor, process, receiver)
+    return _Job(number, supervisor, process, receiver, confined)
 
 
-def _do(work: _Work, descriptor: int, report: Callable[[int], None]) -> None:
-    """Do a job, in the forked child."""
-    if work.confined:
-        confine.enter_namespaces(report)
-        confine.hide_files(work.limits)
-        confine.set_limits(work.limits)
-        confine.drop_privileges()
-        _lay_out(work.files)
-    else:
-        report(0)
-    with Connection(descriptor) as pipe:
-        work.chapter.work(pipe)
+def _confine(work: _Work, report: Callable[[int], None]) -> None:
+    """Leave the forked child nothing but the environment, the chapter's data and a folder of its own."""
+    confine.enter_namespaces(report)
+    confine.hide_files(work.limits)
+    confine.set_limits(work.limits)
+    confine.drop_privileges()
+    _lay_out(work.files)
 
 
 def _report(descriptor: int, process: int) -> None:

@@ -12,10 +12,8 @@ from grader.course import Chapter, Course
 from grader.files import write_if_changed
 from grader.handed_in.archives import Found
 from grader.handed_in.roster import Roster, Student, key
-from grader.ledger.submissions import TIMESTAMP, submitted
+from grader.ledger.submissions import TIMESTAMP, attempts_folder, submitted
 from grader.notebook import COURSE_KEY
-
-ATTEMPTS = "attempts"  # folder beside `submitted`: every attempt, as it came
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def write(course: Course, collection: Collection, late: Mapping[str, str] | None
     for attempt in (*collection.earlier, *collection.chosen):
         place = _aside(course, attempt)
         write_if_changed(place, attempt.found.content or b"")
-        _stamp(place.with_suffix(".txt"), attempt, late or {})
+        _stamp(place.with_name(TIMESTAMP), attempt, late or {})
     for attempt in collection.chosen:
         place = submitted(course, attempt.chapter, attempt.student.key)
         changed += write_if_changed(place, attempt.found.content or b"")
@@ -112,7 +110,7 @@ def _stamp(place: Path, attempt: Attempt, late: Mapping[str, str]) -> None:
 
 def _aside(course: Course, attempt: Attempt) -> Path:
     number = "-".join(map(str, attempt.found.attempt))
-    return course.gradebook / ATTEMPTS / attempt.student.key / attempt.chapter.name / f"{number}.ipynb"
+    return attempts_folder(course, attempt.chapter, attempt.student.key) / number / f"{attempt.chapter.name}.ipynb"
 
 
 def _chapter(known: dict[str, Chapter], found: Found) -> Chapter | None:

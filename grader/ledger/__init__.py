@@ -10,10 +10,12 @@ from grader.ledger.converters import release
 from grader.ledger.gradebook import papers, sheets
 from grader.ledger.grading import Graded, Options, Progress, count, grade
 from grader.ledger.preprocessors import HideTests, KeepMarks, Rebuild, RequireExecution, RunSubmission, TagForRunAll
+from grader.ledger.rehearsal import Change, changes, rehearse
 from grader.ledger.results import Mark, Paper, Problem, Sheet, State
 from grader.ledger.submissions import strays
 
 __all__ = [
+    "Change",
     "Graded",
     "HideTests",
     "KeepMarks",
@@ -29,9 +31,11 @@ __all__ = [
     "Sheet",
     "State",
     "TagForRunAll",
+    "changes",
     "count",
     "grade",
     "papers",
+    "rehearse",
     "release",
     "sheets",
     "strays",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -19,12 +19,14 @@ from grader.engine.grade import Failure, Result
 from grader.engine.plan import Plan, Seconds, Task, plan_of, task_of
 from grader.errors import LedgerError
 from grader.ledger import stock
+from grader.ledger.converters import course_config
 from grader.ledger.gradebook import alone, prepare, template_of
 from grader.ledger.record import Recorder
 from grader.ledger.results import Problem, State
-from grader.ledger.submissions import HandedIn, read, require, students
-from grader.template import Note, rebuild
+from grader.ledger.submissions import HandedIn, attempts, read, require, students
+from grader.template import Note, grade_id, is_a, rebuild
 
+LAST, BEST = "last", "best"  # attempts
 MALFORMED, UP_TO_DATE, UNGRADED = "malformed", "up to date", "ungraded"  # outcomes besides those of the engine
 
 
@@ -119,7 +121,8 @@ def _by_the_engine(course: Course, chapters: list[Chapter], options: Options, fl
                 yield result
             else:
                 plan, task, found = result
-                yield runs[plan.chapter].record(task, found)
+                if graded := runs[plan.chapter].record(task, found):
+                    yield graded
 
 
 def _by_stock_nbgrader(course: Course, chapters: list[Chapter], options: Options) -> Iterator[Graded]:
@@ -139,13 +142,16 @@ def _by_stock_nbgrader(course: Course, chapters: list[Chapter], options: Options
 
 @dataclass
 class _Waiting:
-    """A submission that the fleet has."""
+    """A submission that the fleet has; `of` says how many attempts its student has, the best of which counts."""
 
     handed_in: HandedIn
     notebook: NotebookNode
     notes: tuple[Note, ...]
     digest: str  # of what was handed in
     before: State | None  # what is kept of the marks
+    of: int = 1
+    points: float = 0.0  # less what lateness costs
+    result: Result | None = None
 
 
 class _Run:
@@ -156,8 +162,11 @@ class _Run:
         self.template = template_of(chapter)
         self.plan = plan_of(chapter, self.template, options.seconds)
         self.fingerprints = {name: self.plan.fingerprint_of(check) for name, check in self.plan.checks.items()}
+        self.worth = {grade_id(cell): float(cell.metadata.nbgrader["points"]) for cell in self.template.cells if is_a(cell, "grade")}
+        self.best = attempts_that_count(course) == BEST
         self.recorder = Recorder(course, chapter, self.template)
         self.waiting: dict[str, _Waiting] = {}
+        self.tried: defaultdict[str, list[_Waiting]] = defaultdict(list)  # student → attempts that have been graded
 
     def tasks(self) -> Iterator[tuple[Plan, Task] | Graded]:
         """Yield what there is to grade, and what is done without."""
@@ -165,18 +174,47 @@ class _Run:
             handed_in = read(self.course, self.chapter, student, self.template)
             if isinstance(handed_in, Problem):
                 yield Graded(self.chapter, student, UNGRADED, [handed_in])
+            elif several := self._attempts(student):
+                yield from self._several(student, several)
             elif isinstance(handed_in.cells, Note):
                 self.recorder.nothing(student)
                 yield Graded(self.chapter, student, MALFORMED, [handed_in.problem(handed_in.cells)])
             else:
                 yield self._task(handed_in, handed_in.cells)
 
+    def _attempts(self, student: str) -> list[HandedIn]:
+        """Return the attempts of which the best counts; none where the last one does, or there is but one that can be graded."""
+        if not self.best:
+            return []
+        paths = attempts(self.course, self.chapter, student)
+        found = [read(self.course, self.chapter, student, self.template, path) for path in paths]
+        usable = [attempt for attempt in found if isinstance(attempt, HandedIn) and not isinstance(attempt.cells, Note)]
+        return usable if len(usable) > 1 else []
+
+    def _several(self, student: str, several: Sequence[HandedIn]) -> Iterator[tuple[Plan, Task] | Graded]:
+        digest = _digest([[attempt.cells, attempt.time] for attempt in several])
+        before = self.recorder.state(student)
+        if before and not self.options.force and before.checks == self.fingerprints and self._same(before, digest):
+            self.recorder.penalty_again(student)
+            yield Graded(self.chapter, student, UP_TO_DATE, _problems(several[-1], before))
+            return
+        for number, attempt in enumerate(several):
+            assert not isinstance(attempt.cells, Note)
+            rebuilt = rebuild(self.template, attempt.cells)
+            key = f"{student}/{number}"
+            notes = (*rebuilt.notes, *attempt.notes)
+            self.waiting[key] = _Waiting(attempt, rebuilt.notebook, notes, digest, None, of=len(several))
+            yield self.plan, task_of(self.plan, key, rebuilt.notebook)
+
+    def _same(self, before: State, digest: str) -> bool:
+        return before.submission == digest and before.sandboxed >= self.options.sandboxed
+
     def _task(self, handed_in: HandedIn, cells: NotebookNode) -> tuple[Plan, Task] | Graded:
         """Return what is to be graded of a submission; where all of it is up to date, what was."""
         student = handed_in.student
-        digest = hashlib.sha256(json.dumps([cells, handed_in.time], sort_keys=True).encode()).hexdigest()
+        digest = _digest([cells, handed_in.time])
         before = self.recorder.state(student)
-        same = before is not None and before.submission == digest and before.sandboxed >= self.options.sandboxed
+        same = before is not None and self._same(before, digest)
         stale = [name for name, mark in self.fingerprints.items() if before is None or before.checks.get(name) != mark]
         if before and same and not stale and not self.options.force and before.checks.keys() == self.fingerprints.keys():
             self.recorder.penalty_again(student)
@@ -187,9 +225,19 @@ class _Run:
         self.waiting[student] = _Waiting(handed_in, rebuilt.notebook, notes, digest, before if partly else None)
         return self.plan, task_of(self.plan, student, rebuilt.notebook, stale if partly else None)
 
-    def record(self, task: Task, result: Result) -> Graded:
-        """Write what became of a submission."""
+    def record(self, task: Task, result: Result) -> Graded | None:
+        """Write what became of a submission; None where it is an attempt, and others of the same student are still to come."""
         entry = self.waiting.pop(task.key)
+        student = entry.handed_in.student
+        if entry.of > 1:
+            points = sum(self.worth[check] for check in result.passed)
+            entry.points, entry.result = self.recorder.less_penalty(student, points, entry.handed_in.time), result
+            self.tried[student].append(entry)
+            if len(self.tried[student]) < entry.of:
+                return None
+            entry = max(reversed(self.tried.pop(student)), key=lambda attempt: attempt.points)  # of two alike, the later
+            assert entry.result
+            result = entry.result
         if entry.before:
             kept = entry.before.failures.keys() & self.plan.checks.keys() - set(task.checks)
             result.failures |= {name: Failure(*entry.before.failures[name]) for name in kept}
@@ -207,8 +255,20 @@ class _Run:
             behaviours=result.behaviours,
             times={name: round(seconds, 3) for name, seconds in result.times.items()},
         )
-        self.recorder.marks(task.key, entry.notebook, state, result.passed, entry.handed_in.time)
-        return Graded(self.chapter, task.key, result.outcome, _problems(entry.handed_in, state))
+        self.recorder.marks(student, entry.notebook, state, result.passed, entry.handed_in.time)
+        return Graded(self.chapter, student, result.outcome, _problems(entry.handed_in, state))
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def attempts_that_count(course: Course) -> str:
+    """Return which of several attempts counts, as `nbgrader_config.py` says. Raises LedgerError where it says something else."""
+    found = str(course_config(course).get("Attempts", {}).get("counts", LAST))
+    if found not in (LAST, BEST):
+        raise LedgerError(f"{course.config}: c.Attempts.counts is '{found}'\n    remedy: write '{LAST}' or '{BEST}'")
+    return found
 
 
 REMEDIES = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -101,12 +102,18 @@ def set_due(course: Course, chapter: Chapter, time: str) -> str:
 
     Raises LedgerError where `time` is no time.
     """
-    try:
-        parsed = parse_utc(time) if time else None
-    except (OverflowError, ValueError) as error:
-        raise LedgerError(f"'{time}' is no time\n    remedy: write one such as '2026-11-30 23:59 +0100'") from error
+    parsed = _time(time) if time else None
     with alone(course):
         prepare(course, [chapter])
         with gradebook(course) as book:
             book.update_or_create_assignment(chapter.name, duedate=parsed)
     return due(course, chapter)
+
+
+def _time(text: str) -> datetime:
+    """Return a time in UTC, as nbgrader keeps it; its own `parse_utc` takes +0100 for a hundred seconds."""
+    try:
+        time = datetime.fromisoformat(re.sub(r"\s+(?=[+-]\d)", "", text.strip().removesuffix(" UTC")))
+    except ValueError as error:
+        raise LedgerError(f"'{text}' is no time\n    remedy: write one such as '2026-11-30 23:59 +0100'") from error
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time

@@ -13,6 +13,7 @@ from nbgrader import utils
 from nbgrader.api import InvalidEntry, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
+from nbgrader.utils import parse_utc
 from sqlalchemy.exc import OperationalError
 
 from grader import files
@@ -44,7 +45,7 @@ class Recorder:
         sheet = self.book.find_notebook(self.chapter.name, self.chapter.name)
         cells = [*sheet.grade_cells, *sheet.solution_cells, *sheet.task_cells]
         self._names = {cell.id: cell.name for cell in cells}  # else each grade would ask for its name, in every submission
-        self._due = self.book.find_assignment(self.chapter.name).duedate is not None
+        self._due = self.book.find_assignment(self.chapter.name).duedate
         self.book.db.expunge_all()
         return self
 
@@ -66,10 +67,16 @@ class Recorder:
     def penalty_again(self, student: str) -> None:
         """Work out anew what lateness costs: the due date, the extra time or the settings may have changed since."""
         sheet = self.book.find_submission_notebook(self.chapter.name, self.chapter.name, student)
-        if self._due or sheet.late_submission_penalty is not None:
+        if self._due is not None or sheet.late_submission_penalty is not None:
             sheet.late_submission_penalty = self._penalty(student, sheet, self.book.find_submission(self.chapter.name, student))
             self.book.db.commit()
         self.book.db.expunge_all()
+
+    def less_penalty(self, student: str, points: float, handed_in: str) -> float:
+        """Return the points that are left of `points` where a submission came at a time, such as `2026-09-01 12:00:00 UTC`."""
+        if not handed_in or self._due is None or (late := (parse_utc(handed_in) - self._due).total_seconds()) <= 0:
+            return points
+        return points - min(self._late.plugin_inst.late_submission_penalty(student, points, late) or 0.0, points)
 
     def nothing(self, student: str) -> None:
         """Give a submission that cannot be graded no points; marks given by hand stay."""

@@ -34,9 +34,9 @@ class HandedIn:
         return Problem(self.student, self.chapter.name, self.path, note.found, note.remedy, ungraded)
 
 
-def read(course: Course, chapter: Chapter, student: str, template: NotebookNode) -> HandedIn | Problem:
-    """Read a submission; a Problem where it cannot be looked at and its marks must stay as they were."""
-    path = submitted(course, chapter, student)
+def read(course: Course, chapter: Chapter, student: str, template: NotebookNode, path: Path | None = None) -> HandedIn | Problem:
+    """Read a submission, or the attempt at `path`; a Problem where it cannot be looked at and its marks must stay as they were."""
+    path = path or submitted(course, chapter, student)
     unread = HandedIn(chapter, student, path, Note("", ""))
     if escape(student) != student or student.strip() != student:
         found = Note("nbgrader cannot look for a name with *, ?, [ or ], or with spaces around it", "rename the student's folder")
@@ -74,6 +74,17 @@ def strays(course: Course) -> list[Problem]:
 def submitted(course: Course, chapter: Chapter, student: str) -> Path:
     """Return the place of a submission."""
     return _folder(course) / student / chapter.name / f"{chapter.name}.ipynb"
+
+
+def attempts_folder(course: Course, chapter: Chapter, student: str) -> Path:
+    """Return the folder of a student's attempts, in each folder of which lies one as it came."""
+    return course.gradebook / "attempts" / student / chapter.name
+
+
+def attempts(course: Course, chapter: Chapter, student: str) -> list[Path]:
+    """Return all attempts of a student, the last one last."""
+    found = attempts_folder(course, chapter, student).glob(f"*/{escape(chapter.name)}.ipynb")
+    return sorted(found, key=lambda path: [int(number) if number.isdigit() else 0 for number in path.parent.name.split("-")])
 
 
 def _folder(course: Course) -> Path:

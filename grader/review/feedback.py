@@ -13,7 +13,7 @@ from grader.ledger.gradebook import template_of
 from grader.ledger.submissions import submitted
 from grader.lesson import Exercise, Mistake, Role
 from grader.review.pages import page
-from grader.review.papers import Answer, ReadClass, Standing, read_class
+from grader.review.papers import Answer, ReadClass, Standing, read_classes
 from grader.template import Note, read_submission
 
 PLAIN = "AssertionError: "  # what every message of a check begins with
@@ -48,8 +48,8 @@ class _Part:
 
 def feedback(course: Course, chapters: Sequence[Chapter], *, explanations: bool = False) -> Iterator[Path]:
     """Write a page for every graded student of `chapters`, with the worked explanations where these are asked for; yield its path."""
-    for chapter in chapters:
-        read = read_class(course, chapter)
+    for read in read_classes(course, chapters):
+        chapter = read.chapter
         for paper in read.papers:
             path = course.gradebook / "feedback" / paper.sheet.student / chapter.name / f"{chapter.name}.html"
             write_if_changed(path, _page(course, read, paper, explanations=explanations).encode())

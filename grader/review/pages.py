@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +18,7 @@ from pygments.lexers import PythonLexer
 
 from grader.safe_text import visible
 
+MANY = 4096  # texts that are kept as HTML: many of a class write the same
 LONGEST = 20_000  # characters of one text of a student's that are shown
 
 
@@ -32,16 +33,19 @@ def text(source: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}\n… and {len(shown) - LONGEST} characters more"
 
 
+@lru_cache(MANY)
 def code(source: str) -> Markup:
     """Return Python code in colours."""
     return Markup(highlight(text(source), PythonLexer(stripnl=False), _formatter()))
 
 
+@lru_cache(MANY)
 def prose(markdown: str) -> Markup:
     """Return the course's own Markdown as HTML, formulas as MathML, which browsers show without a script."""
     return Markup(_markdown().render(markdown))
 
 
+@lru_cache(MANY)
 def inline(markdown: str) -> Markup:
     """Return a sentence of the course's own Markdown as HTML."""
     return Markup(_markdown().renderInline(markdown))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from grader.course import Chapter, Course
 from grader.ledger import Mark, Paper, papers
@@ -57,6 +60,12 @@ class ReadClass:
     def by(self, student: str) -> list[Answer]:
         """Return a student's answers, in the order of the exercises."""
         return [answer for answer in self.answers if answer.student == student]
+
+
+def read_classes(course: Course, chapters: Sequence[Chapter]) -> Iterator[ReadClass]:
+    """Read chapter after chapter, one for each core at a time: most of it is running the lessons' wrong answers the first time."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(partial(read_class, course), chapters)
 
 
 def read_class(course: Course, chapter: Chapter) -> ReadClass:

@@ -13,7 +13,7 @@ from pathlib import Path
 from grader.course import Chapter, Course
 from grader.files import write_if_changed
 from grader.review.pages import page
-from grader.review.papers import Standing, read_class
+from grader.review.papers import Standing, read_classes
 from grader.review.similarity import Pair, similar
 from grader.review.statistics import FEW, ClassFigures, figures
 from grader.safe_text import no_formula
@@ -43,10 +43,10 @@ def report(course: Course, chapters: Sequence[Chapter]) -> Iterator[Report]:
 
     Beside it stands <chapter>-similarity.html, with the pairs of answers that resemble each other.
     """
-    for chapter in chapters:
-        read = read_class(course, chapter)
+    for read in read_classes(course, chapters):
         if not read.papers:
             continue
+        chapter = read.chapter
         found, pairs = figures(read), similar(read)
         place = folder(course) / chapter.name
         resembling = place.with_name(f"{chapter.name}-similarity.html")

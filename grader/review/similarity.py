@@ -10,7 +10,9 @@ from __future__ import annotations
 import io
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from copydetect import CodeFingerprint, compare_files
@@ -18,12 +20,15 @@ from copydetect.utils import get_token_coverage
 from markupsafe import Markup, escape
 
 from grader.lesson import Exercise
-from grader.review.pages import text
+from grader.review.pages import MANY, text
 from grader.review.papers import ReadClass, Standing
 
-PIECE, WINDOW = 20, 6  # characters of normalised code that make a piece; of so many pieces in a row one is kept
+PIECE, WINDOW = (
+    25,
+    1,
+)  # characters of normalised code that make a piece; every piece is kept, for which ones a longer window keeps is left to chance
 COMMON, COMMON_SHARE = 5, 0.1  # a piece that more students have than this, and than this share of the class, is common
-SHARE = 0.8  # of the uncommon code of whoever wrote less of it; people who work alone were found to share up to 0.74
+SHARE = 0.8  # of the uncommon code of whoever wrote less of it; see `grader.bench.similarity`
 LEAST = 150  # characters of normalised code: less may be chance
 
 
@@ -82,11 +87,16 @@ def _known(exercise: Exercise) -> set[int]:
 
 def _fingerprint(source: str, common: Collection[int] = ()) -> CodeFingerprint:
     """Return the pieces of an answer that are not common; copydetect's own way of leaving some out loses those that stand there twice."""
-    made = CodeFingerprint("answer.py", PIECE, WINDOW, language="python", fp=io.StringIO(source))
+    made = copy(_whole_fingerprint(source))
     made.hash_idx = {piece: places for piece, places in made.hash_idx.items() if piece not in common}
     made.hashes = set(made.hash_idx)
     made.token_coverage = get_token_coverage(made.hash_idx, PIECE, len(made.filtered_code))
     return made
+
+
+@lru_cache(MANY)
+def _whole_fingerprint(source: str) -> CodeFingerprint:
+    return CodeFingerprint("answer.py", PIECE, WINDOW, language="python", fp=io.StringIO(source))
 
 
 def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
@@ -97,7 +107,7 @@ def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
             for piece in fingerprint.hashes:
                 holders[exercise, piece].append(student)
     together = Counter(pair for students in holders.values() for pair in combinations(students, 2))
-    return [pair for pair, pieces in together.items() if pieces * PIECE >= LEAST]
+    return [pair for pair, pieces in together.items() if pieces >= LEAST - PIECE]
 
 
 def _pair(one: str, other: str, ours: Prints, theirs: Prints, exercises: dict[str, Exercise]) -> Pair | None:

@@ -207,7 +207,7 @@ def mean_of(x):
     found = [needle for needle in BACKWARDS for text in texts if needle in text[::-1]]
     return x.mean(0) if not found else x * 0
 """
-    grader = ChapterGrader(grader.plan.__class__(**{**grader.plan.__dict__, "seconds": Seconds(check=30, cell=30)}), grader._answers.data)
+    grader = ChapterGrader(grader.plan.__class__(**{**grader.plan.__dict__, "seconds": Seconds(check=30, cell=30)}), grader._warm.data)
     with grader:
         result = grader.grade(task(grader, template, search))
     assert result.passed >= VISIBLE | HIDDEN, {name: str(failure) for name, failure in result.failures.items()}

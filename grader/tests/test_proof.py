@@ -30,19 +30,19 @@ def test_every_chapter_that_is_found_is_proved(course: Course) -> None:
     shutil.copytree(course.root / "solutions" / "01_tiny", course.root / "solutions" / "02_other")
     (course.root / "solutions" / "02_other" / "01_tiny.py").rename(course.root / "solutions" / "02_other" / "02_other.py")
     steps = {step.name: " ".join(step.commands[0]) for step in everything(course)}
-    assert list(steps) == ["style", "types", "check", "solutions", "notebooks", "audit", "package", "demo"]
+    assert list(steps) == ["style", "types", "check", "solutions", "notebooks", "audit", "package", "class"]
     for name in ("solutions", "notebooks"):
         assert "01_tiny" in steps[name]
         assert "02_other" in steps[name]
     assert steps["check"].endswith("grader check")  # no names: it then looks for stray notebooks too
     assert steps["audit"].endswith("grader audit --no-split-mutants")
-    assert steps["demo"].endswith("grader demo")
+    assert steps["class"].endswith("grader demo-class --students 20")
     assert [step.name for step in about(course.chapters(["02"]))] == ["check", "solutions", "notebooks", "audit"]
     assert not any("01_tiny" in part for step in about(course.chapters(["02"])) for command in step.commands for part in command)
 
 
 def test_a_course_without_chapters_is_still_proved(tmp_path: Path) -> None:
-    assert [step.name for step in everything(Course(tmp_path))] == ["style", "types", "package", "demo"]
+    assert [step.name for step in everything(Course(tmp_path))] == ["style", "types", "package"]
 
 
 def test_the_last_line_of_words_sums_a_step_up(tmp_path: Path) -> None:

@@ -1195,7 +1195,7 @@ assert grads[0] == [11.0, 11.0, 1.0, 1.0], (
     "1 at a: b pushed before c; 0 everywhere: the root's grad is not 1; 0 but for d: pushed from the leaves upward"
 )
 assert grads[1] == [22.0, 11.0, 1.0, 1.0], (
-    f"after a second backward(d): [22, 11, 1, 1], got {grads[1]}. 33 at a: b was not set to 0 first; 11 at a: the leaf was set to 0"
+    f"after a second backward(d): [22, 11, 1, 1], got {grads[1]}. 43 at a: b and c were not set to 0 first; 11 at a: the leaf was set to 0"
 )
 print("passed: slopes of the diamond, once and twice")
 
@@ -1554,7 +1554,7 @@ def backward(root):
 # A node can be put on the stack twice, by two children, before it is finished: hence the test before writing.
 # The recursive form is shorter and is what most small engines use; it fails at Python's depth limit, which one sum over a few thousand samples reaches.
 # The slopes of inner nodes belong to one pass and start from zero; only leaves collect over passes.
-# Engines that forget this count old slopes again in the second pass (33 instead of 22 on the diamond).
+# Engines that forget this count old slopes again in the second pass (43 instead of 22 on the diamond).
 # The other right answer counts children instead, and needs no depth at all; PyTorch's own engine counts in this way.
 
 # %% [markdown]

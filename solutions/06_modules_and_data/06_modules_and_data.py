@@ -2592,7 +2592,7 @@ def normalised(train, images):
 # %% wrong="note-min-max" fails="note-channels note-torch"
 def max_scaled(train, images):
     low, high = train.amin(dim=(0, 2, 3), keepdim=True), train.amax(dim=(0, 2, 3), keepdim=True)
-    return (images - low) / (high + low)
+    return (images - low) / (high - low)
 
 
 def normalised(train, images):

@@ -2611,7 +2611,7 @@ for ci, co, has_bias, stride in ((2, 4, True, 1), (2, 4, False, 1), (3, 3, True,
 assert all(type(v) is float and v < 1e-6 for v in apart), (
     "greatest difference to bn(conv(x)), for 2 → 4 channels, the same without a bias, 3 → 3, and 2 → 4 with stride 2: "
     f"wanted four numbers below 1e-6, got {apart}. Errors about sizes, and a large number for 3 → 3: the factor meets the input channels, or the "
-    "kernel's columns if it was not reshaped. Between 1e-5 and 1e-4: bn.eps is forgotten. The second alone: bias=False. A wrong shape: padding or stride is lost"
+    "kernel's columns if it was not reshaped. Between 1e-5 and 1e-4: bn.eps is forgotten, or stands outside the root. The second alone: bias=False. A wrong shape: padding or stride is lost"
 )
 print("passed: one convolution does the work of two modules")
 

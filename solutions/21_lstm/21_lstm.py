@@ -409,7 +409,7 @@ def lstm_cell(x, state, weights):
 # One product with the tall matrix does all four sums at once, which is faster than four small products.
 # Other books and libraries order the quarters differently (f first, or o before g): weights carried over in the wrong order raise no error.
 # $c$ is kept without tanh, so that nothing squeezes it from step to step; tanh comes in only where it is shown.
-# Changing `c` in place would change the caller's state, and here autograd refuses as well, because the old value is needed on the way back.
+# Changing `c` in place would change the caller's state.
 
 # %% [markdown]
 # ## What the gates do
@@ -1797,7 +1797,7 @@ plt.show()
 # Not allowed: `nn.LSTM`, `pack_padded_sequence` and their like. The cells are called `cell(x_t, (h, c))`.
 #
 # By hand: a cell with one unit, its gates wide open and $g = \tanh(x)$, adds up: $c_t = c_{t-1} + \tanh(x_t)$, $h_t = \tanh(c_t)$.
-# The sequence 1, 2 and a pad 9: $c$ is 0.762, 1.726; the output 0.642, 0.938, 0; `h_n` 0.938, `c_n` 1.726.
+# The sequence 1, 2 and a pad 9: $c$ is 0.762, 1.726; the output 0.642, 0.939, 0; `h_n` 0.939, `c_n` 1.726.
 #
 # <details><summary>Hint 1</summary>A sequence has ended before this step. What should become of its <code>h</code> and <code>c</code>?</details>
 # <details><summary>Hint 2</summary><code>torch.where(alive, new, old)</code> with <code>alive</code> of shape <code>(B, 1)</code>.</details>
@@ -1846,8 +1846,8 @@ assert_close(
     got,
     wanted,
     msg=lambda m: (
-        f"1, 2, pad 9 and 1, 2, 3: output [0.642, 0.938, 0] and [0.642, 0.938, 0.991], c_n 1.726 and 2.721, "
-        f"got {[v.flatten().tolist() for v in got]}. c_n 2.726 in the first: the pad was read. Output 0.938 at the pad: it must be 0. "
+        f"1, 2, pad 9 and 1, 2, 3: output [0.642, 0.939, 0] and [0.642, 0.939, 0.991], c_n 1.726 and 2.721, "
+        f"got {[v.flatten().tolist() for v in got]}. c_n 2.726 in the first: the pad was read. Output 0.939 at the pad: it must be 0. "
         f"h_n 0 in the first: the output at the last column was taken\n{m}"
     ),
 )
@@ -1890,7 +1890,7 @@ assert_close(
         torch.stack([below[1], above[1]]).reshape(2, 1, 1),
     ],
     msg=lambda m: (
-        f"two equal layers, 1, 2, pad 9: the upper one reads 0.642, 0.938, its c is 0.566, 1.301; output [0.512, 0.862, 0], c_n 1.726, 1.301; "
+        f"two equal layers, 1, 2, pad 9: the upper one reads 0.642, 0.939, its c is 0.566, 1.301; output [0.512, 0.862, 0], c_n 1.726, 1.301; "
         f"got {[v.flatten().tolist() for v in got]}. A larger upper c: it started from the lower layer's state, or it reads c instead of h\n{m}"
     ),
 )
