@@ -15,7 +15,7 @@ from pathlib import Path
 from grader import engine
 from grader.course import Chapter, Course
 from grader.engine.behaviour import Behaviour, same
-from grader.engine.grade import ChapterGrader, Result
+from grader.engine.grade import ChapterGrader
 from grader.engine.plan import Plan, plan_of
 from grader.files import write_if_changed
 from grader.lesson import Cell, Mistake, read
@@ -61,6 +61,17 @@ def alike(one: Behaviours, other: Behaviours) -> bool:
     return one.keys() == other.keys() and all(same(one[check], other[check]) for check in one)
 
 
+def behaviours_of(grader: ChapterGrader, plan: Plan, answers: Sequence[tuple[str, str]]) -> Iterator[Behaviours]:
+    """Run answers of the course's own, each an exercise and a source, beside the exercise's checks; yield what each does where it fails."""
+    papers = []
+    for exercise, source in answers:
+        checks = [check.step(SECONDS) for check in plan.checks.values() if check.exercise == exercise]
+        papers.append([["run", exercise, source, SECONDS, exercise], *checks])
+    for first in range(0, len(papers), BATCH):
+        for result in grader.ask(papers[first : first + BATCH]):
+            yield result.behaviours
+
+
 def _telling(behaviours: Behaviours) -> bool:
     """Say whether anything came back that another mistake would not have given as well: a value, or an error with its text."""
     return any(len(parts) > 1 for parts in behaviours.values())
@@ -76,8 +87,8 @@ def _kept(chapter: Chapter, fingerprint: str, plan: Plan, wrongs: Sequence[tuple
     except (OSError, ValueError, KeyError, TypeError):
         pass
     with ChapterGrader(plan, Course(chapter.root).data) as grader:
-        results = _run(grader, plan, wrongs)
-        behaviours: dict[str, Behaviours] = {cell.id: dict(result.behaviours) for (_, cell), result in zip(wrongs, results, strict=True)}
+        found = behaviours_of(grader, plan, [(exercise, cell.source) for exercise, cell in wrongs])
+        behaviours = {cell.id: did for (_, cell), did in zip(wrongs, found, strict=True)}
     with suppress(OSError):  # on a disk that cannot be written the next report takes as long as this one
         write_if_changed(path, json.dumps({"fingerprint": fingerprint, "behaviours": behaviours}).encode())
     return behaviours
@@ -90,12 +101,3 @@ def _fingerprint(plan: Plan, wrongs: Sequence[tuple[str, Cell]]) -> str:
     for path in sorted(Path(engine.__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _run(grader: ChapterGrader, plan: Plan, wrongs: Sequence[tuple[str, Cell]]) -> Iterator[Result]:
-    papers = []
-    for exercise, cell in wrongs:
-        checks = [check.step(SECONDS) for check in plan.checks.values() if check.exercise == exercise]
-        papers.append([["run", exercise, cell.source, SECONDS, exercise], *checks])
-    for first in range(0, len(papers), BATCH):
-        yield from grader.ask(papers[first : first + BATCH])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ from copydetect import CodeFingerprint, compare_files
 from copydetect.utils import get_token_coverage
 from markupsafe import Markup, escape
 
-from grader.lesson import Exercise
+from grader.lesson import Exercise, Lesson
 from grader.review.pages import MANY, text
 from grader.review.papers import ReadClass, Standing
 
@@ -61,6 +61,18 @@ def similar(read: ReadClass) -> list[Pair]:
 
 
 Prints = dict[str, CodeFingerprint]  # of one student: exercise → the uncommon pieces of the answer
+
+
+def fingerprints(lesson: Lesson, answers: Mapping[str, str]) -> Prints:
+    """Return the pieces of one person's answers, less those of the lesson's own."""
+    return {exercise.id: _fingerprint(answers[exercise.id], _known(exercise)) for exercise in lesson.exercises if exercise.id in answers}
+
+
+def shared(ours: Prints, theirs: Prints) -> tuple[int, float]:
+    """Return how many characters of uncommon code two people share, and the share of that of whoever wrote less."""
+    both = [int(compare_files(ours[name], theirs[name])[0]) for name in ours.keys() & theirs.keys()]
+    least = min(sum(int(fingerprint.token_coverage) for fingerprint in own.values()) for own in (ours, theirs))
+    return sum(both), min(1.0, sum(both) / least) if least else 0.0
 
 
 def _prints(read: ReadClass) -> dict[str, Prints]:
@@ -111,18 +123,16 @@ def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
 
 
 def _pair(one: str, other: str, ours: Prints, theirs: Prints, exercises: dict[str, Exercise]) -> Pair | None:
-    characters, shared = 0, []
-    for name in ours.keys() & theirs.keys():
-        overlap, _, slices = compare_files(ours[name], theirs[name])
-        if overlap:
-            characters += int(overlap)
-            shared.append(Shared(exercises[name], _marked(ours[name], slices[0]), _marked(theirs[name], slices[1])))
-    least = min(sum(int(fingerprint.token_coverage) for fingerprint in own.values()) for own in (ours, theirs))
-    share = min(1.0, characters / least) if least else 0.0
+    characters, share = shared(ours, theirs)
     if characters < LEAST or share < SHARE:
         return None
-    order = {name: number for number, name in enumerate(exercises)}
-    return Pair(one, other, characters, share, tuple(sorted(shared, key=lambda part: order[part.exercise.id])))
+    parts = []
+    for name, exercise in exercises.items():
+        if name in ours and name in theirs:
+            overlap, _, slices = compare_files(ours[name], theirs[name])
+            if overlap:
+                parts.append(Shared(exercise, _marked(ours[name], slices[0]), _marked(theirs[name], slices[1])))
+    return Pair(one, other, characters, share, tuple(parts))
 
 
 def _marked(fingerprint: CodeFingerprint, slices: Sequence[Sequence[int]]) -> Markup:

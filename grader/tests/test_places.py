@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from grader import welcome
+from grader import ledger, welcome
 from grader.bundle import PROGRAM
 from grader.course import Course
+from grader.handed_in.roster import keep, read
 from grader.notebook import dumps, load
 from grader.template import grade_id
+from grader.tests.test_ledger import hand_in
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="bubblewrap makes the bad places")
 
@@ -124,3 +127,63 @@ def test_what_is_not_there_is_said_with_a_remedy(named: Course, arguments: tuple
     assert ran.returncode == 1
     assert "remedy" in ran.stdout
     assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def graded_once(built_once: Course, tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The tiny course with a class that is graded; only to be copied."""
+    course = Course(shutil.copytree(built_once.root, tmp_path_factory.mktemp("graded") / NAME))
+    (course.root / "data").mkdir(exist_ok=True)
+    hand_in(course, "ada", {"length": LENGTH})
+    (course.root / "grades.csv").write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section\nAda,1,S1,ada,A\nBob,2,S2,bob,A\n", encoding="utf-8"
+    )
+    keep(course, read(course.root / "grades.csv"))
+    with zipfile.ZipFile(course.root / "submissions.zip", "w") as archive:
+        archive.writestr(f"bob_2_9001_{course.chapters()[0].name}.ipynb", course.chapters()[0].student.read_bytes())
+    for _ in ledger.grade(course, course.chapters(), ledger.Options(workers=1)):
+        pass
+    return course
+
+
+@pytest.fixture
+def graded(graded_once: Course, tmp_path: Path) -> Course:
+    return Course(shutil.copytree(graded_once.root, tmp_path / NAME))
+
+
+TAUGHT = [
+    ("gradebook/report", ("report",)),
+    ("gradebook/feedback", ("feedback",)),
+    ("gradebook/export", ("export", "01", "grades.csv")),
+    ("gradebook/submitted", ("collect", "submissions.zip", "01")),
+    ("dist", ("release", "01")),
+]
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "bad"),
+    [(*write, read_only) for write in TAUGHT] + [(*write, full) for write in TAUGHT[:2]],  # the other files are smaller than a page,
+)
+def test_an_instructor_is_told_too(
+    graded: Course, folder: str, arguments: tuple[str, ...], bad: Callable[[Course, str], tuple[str, ...]]
+) -> None:
+    place = bad(graded, folder)
+    before = contents(graded)
+    ran = grader(graded, *arguments, place=place)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "cannot be written" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert {path: now for path, now in contents(graded).items() if "attempts" not in path.parts} == before
+
+
+@pytest.mark.parametrize(("folder", "arguments"), [*TAUGHT, ("", ("due", "01", "2026-11-30 23:59 +0100")), ("", ("grade", "--dry-run"))])
+def test_an_instructors_commands_work_in_any_folder(graded: Course, folder: str, arguments: tuple[str, ...]) -> None:
+    ran = grader(graded, *arguments)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not folder or any((graded.root / folder).iterdir())
+
+
+@pytest.mark.parametrize("command", ["release", "collect", "grade", "report", "feedback", "export", "due"])
+def test_each_command_of_an_instructor_shows_an_example(command: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", "grader", command, "--help"], capture_output=True, text=True, check=True)
+    assert f"Example: grader {command}" in ran.stdout
