@@ -279,18 +279,20 @@ def _papers(chapter: Chapter, people: Sequence[Person], rng: random.Random) -> l
     lesson = read(chapter.source)
     own = written(lesson.name)
     alone = [{name: Answer(source) for name, source in own[f"own-{number}"].items()} for number in (4, 3, 2, 1) if f"own-{number}" in own]
-    copy = {name: Answer(disguise(answer.source)) for name, answer in alone[-1].items()} if alone else {}
+    if alone:
+        alone.append({name: Answer(disguise(answer.source)) for name, answer in alone[-1].items()})
     pools = {exercise.id: _Pool(exercise, len(people) // ONE_MUTANT_IN, rng) for exercise in lesson.exercises}
     pairs = {(name, answer.source) for name, pool in pools.items() for answer in pool.all}
-    pairs |= {(name, answer.source) for answers in (*alone, copy) for name, answer in answers.items()}
+    pairs |= {(name, answer.source) for answers in alone for name, answer in answers.items()}
     results = answered(chapter, lesson, sorted(pairs))  # whole, beside their checks, as the audit does it
     for name, pool in pools.items():
         pool.keep({source for (exercise, source), result in results.items() if exercise == name and _seconds(result) < SLOW})
     papers = []
-    for person in people[: len(people) - len(alone) - 1]:
+    first = len(people) - len(alone)
+    for person in people[:first]:
         ability = rng.betavariate(4, 2)
         papers.append(Paper(person, {name: pool.draw(ability, rng) for name, pool in pools.items()}))
-    papers += [Paper(person, answers) for person, answers in zip(people[-len(alone) - 1 :], [*alone, copy], strict=True)]
+    papers += [Paper(person, answers) for person, answers in zip(people[first:], alone, strict=True)]
     papers[0].late = papers[1].late = True
     papers[2].broken = True
     papers[3].earlier = {name: pool.draw(0.2, rng) for name, pool in pools.items()}

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from grader import ledger
+from grader import demo_class, ledger
 from grader.cli import app
 from grader.course import Course
 from grader.demo import differences, make_class, submissions
@@ -49,6 +49,24 @@ def test_the_demo_grades_a_class_of_twelve_and_every_mark_is_as_expected(
     assert len(list(copy.gradebook.glob(f"feedback/*/{chapter.name}/{chapter.name}.html"))) == len(STUDENTS)
     with pytest.raises(LedgerError, match="choose another folder"):
         make_class(built, built.chapters(), copy.root)
+
+
+def test_a_class_goes_from_canvas_to_canvas_and_a_mark_that_is_not_as_expected_is_told(
+    built: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(built.root)
+    monkeypatch.setattr("grader.cli.console", Console(file=io.StringIO(), width=140))
+    result = CliRunner().invoke(app, ["demo-class", "01", "--students", "15", "--folder", str(tmp_path / "class")])
+    assert result.exit_code == 0, result.output
+    assert not built.gradebook.exists()
+    copy = Course(tmp_path / "class")
+    made = demo_class.make_class(built, built.chapters(), tmp_path / "again", 15)
+    sheets = ledger.sheets(copy, copy.chapters()[0])
+    assert list(demo_class.differences(made, "01_tiny", sheets)) == []
+    made.papers["01_tiny"][0].points["length-by-hand"] += 1
+    made.papers["01_tiny"][1].late = False
+    assert len(list(demo_class.differences(made, "01_tiny", sheets))) == 3
+    assert len(list(demo_class.differences(made, "01_tiny", sheets[1:]))) >= 1
 
 
 def test_a_mark_that_is_not_as_expected_is_told(built: Course) -> None:
