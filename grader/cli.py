@@ -379,7 +379,8 @@ def report(lessons: Lessons = None) -> None:
             for exercise, mistake in found.mistakes[:MOST_FREQUENT]:
                 console.print(f"    {len(mistake.students)} of {found.students}: {exercise.id}: {mistake.headline}", markup=False)
             if made.pairs:
-                console.print(f"    {len(made.pairs)} pairs of students share uncommon code: look at {made.similarity}", markup=False)
+                place = made.similarity.relative_to(course.root)
+                console.print(f"    pairs of students who share uncommon code: {len(made.pairs)}; look at {place}", markup=False)
     if not folder(course).is_dir():
         fail(f"{course.gradebook}: nothing is graded\n    remedy: run `make grade`")
     console.print(f"Open {folder(course).relative_to(course.root)}/<chapter>.html. Next: make feedback")

@@ -133,6 +133,10 @@ def test_it_is_set_up_for_learners(lab: Lab) -> None:
     expect(lab.notebook.get_by_role("button", name="Validate")).to_be_visible()
     expect(page.get_by_title("Notebook trusted")).to_be_visible()
     expect(page.locator(".jp-toast, .Toastify__toast")).to_have_count(0)
+    plan = lab.notebook.locator(".jp-RenderedMermaid").first
+    plan.scroll_into_view_if_needed()
+    expect(plan.locator("img, svg").first).to_be_visible()
+    photograph(page, "map")
     page.get_by_role("tab", name="Table of Contents").click()
     expect(page.locator(".jp-TableOfContents")).to_contain_text("How an exercise works")
     lab.menu("Settings")
