@@ -191,15 +191,17 @@ class _Proof:
         return results
 
 
-def answered(chapter: Chapter, lesson: Lesson, answers: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Result]:
-    """Run answers, each an exercise and a source, beside the exercise's own checks; return what came of each.
+def answered(
+    chapter: Chapter, lesson: Lesson, answers: Sequence[tuple[str, str]], timeout: float = TRIAL_TIMEOUT
+) -> dict[tuple[str, str], Result]:
+    """Run answers, each an exercise and a source, beside the exercise's own checks, for `timeout` seconds; return what came of each.
 
     Raises GraderError where a setup cell fails.
     """
     exercises = {exercise.id: exercise for exercise in lesson.exercises}
     trials = [_one_answer(exercises[name], source, name) for name, source in answers]
     with Workshop(chapter.source.parent, [_step(cell) for cell in lesson.with_role(Role.SETUP)], os.cpu_count() or 1) as workshop:
-        return dict(zip(answers, workshop.run(trials, TRIAL_TIMEOUT), strict=True))
+        return dict(zip(answers, workshop.run(trials, timeout), strict=True))
 
 
 def _wrong_report(cell: Cell, caught: tuple[str, ...], disturbed: tuple[str, ...]) -> WrongReport:

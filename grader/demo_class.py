@@ -284,7 +284,7 @@ def _papers(chapter: Chapter, people: Sequence[Person], rng: random.Random) -> l
     pools = {exercise.id: _Pool(exercise, len(people) // ONE_MUTANT_IN, rng) for exercise in lesson.exercises}
     pairs = {(name, answer.source) for name, pool in pools.items() for answer in pool.all}
     pairs |= {(name, answer.source) for answers in alone for name, answer in answers.items()}
-    results = answered(chapter, lesson, sorted(pairs))  # whole, beside their checks, as the audit does it
+    results = answered(chapter, lesson, sorted(pairs), 2 * SLOW)  # whole, beside their checks, as the audit does it
     for name, pool in pools.items():
         pool.keep({source for (exercise, source), result in results.items() if exercise == name and _seconds(result) < SLOW})
     papers = []
