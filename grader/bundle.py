@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import data, welcome
-from grader.check import check
-from grader.course import CONFIG_NAME, Chapter, Course, attachments
-from grader.errors import DriftError
+from grader.check import require_built
+from grader.course import CONFIG_NAME, Chapter, Course
 from grader.files import whole
 from grader.notebook import dumps
 
@@ -58,9 +57,7 @@ def bundle(course: Course, chapters: Sequence[Chapter], path: Path) -> Bundle:
 
     Raises GraderError where a notebook is not as it was built (it might hold answers), or where it cannot be written.
     """
-    errors = [error for _, found in check(course, list(chapters)) for error in found]
-    if errors:
-        raise DriftError("\n".join(map(str, errors)))
+    require_built(course, chapters)
     with whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         parts = {part: _write(archive, files) for part, files in _parts(course, chapters)}
     return Bundle(path, parts)
@@ -69,9 +66,7 @@ def bundle(course: Course, chapters: Sequence[Chapter], path: Path) -> Bundle:
 def _parts(course: Course, chapters: Sequence[Chapter]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield each part with the content of its files by their place in the folder."""
     for chapter in chapters:
-        folder = chapter.student.parent
-        files = {chapter.student.name: chapter.student, **attachments(folder)}
-        yield chapter.name, {f"notebooks/{chapter.name}/{place}": file.read_bytes() for place, file in files.items()}
+        yield chapter.name, {f"notebooks/{chapter.name}/{place}": file.read_bytes() for place, file in chapter.released.items()}
     names = [data.SUMS, "README.md", *data.sums(course.data)]
     yield "data", {f"data/{name}": (course.data / name).read_bytes() for name in names}
     program = {name: (course.root / name).read_bytes() for name in PROGRAM}

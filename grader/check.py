@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -35,6 +35,13 @@ def check(course: Course, chapters: list[Chapter]) -> Iterator[tuple[Chapter, li
             yield chapter, [error]
             continue
         yield chapter, [*_instructor(chapter, lesson), *_student(course, chapter, lesson)]
+
+
+def require_built(course: Course, chapters: Sequence[Chapter]) -> None:
+    """Raise DriftError with all that `check` finds: a notebook that is not as it was built might hold answers."""
+    errors = [error for _, found in check(course, list(chapters)) for error in found]
+    if errors:
+        raise DriftError("\n".join(map(str, errors)))
 
 
 def orphans(course: Course) -> list[GraderError]:

@@ -350,13 +350,14 @@ def grade(
         console.print(f"stopped; {reporter.progress.done} of {reporter.progress.total} submissions are done, the next run goes on there")
         raise typer.Exit(130) from None
     marks = course.gradebook / "marks.csv"
-    write_csv(marks, [sheet for chapter in course.chapters() for sheet in ledger.sheets(course, chapter)])
+    after = {chapter: ledger.sheets(course, chapter) for chapter in course.chapters()}
+    write_csv(marks, [sheet for sheets in after.values() for sheet in sheets])
     if not as_json:
         for chapter in chapters:
-            show_sheets(chapter.name, ledger.sheets(course, chapter), console)
+            show_sheets(chapter.name, after[chapter], console)
         show_problems(problems, course.root, console)
         for chapter in chapters:
-            show_changes(list(ledger.changes(before[chapter], ledger.sheets(course, chapter))), console)
+            show_changes(list(ledger.changes(before[chapter], after[chapter])), console)
         console.print(f"wrote {marks.relative_to(course.root)}. Next: make report, make feedback, make export")
     if any(problem.ungraded for problem in problems):
         raise typer.Exit(1)

@@ -39,6 +39,11 @@ class Chapter:
         return self.root / "notebooks" / self.name / f"{self.name}.ipynb"
 
     @property
+    def released(self) -> dict[str, Path]:
+        """What students get of it, by its place in their folder: the notebook, and the files beside it."""
+        return {self.student.name: self.student, **attachments(self.student.parent)}
+
+    @property
     def attachments(self) -> dict[str, Path]:
         """What else lies in the chapter's folder, for its cells to read: relative path → file."""
         return attachments(self.source.parent)

@@ -37,13 +37,7 @@ def make_class(course: Course, chapters: Sequence[Chapter], folder: Path) -> tup
 
     The chapters must be built. Raises LedgerError where the folder already holds a gradebook.
     """
-    copy = Course(folder.resolve())
-    if copy.gradebook.exists():
-        raise LedgerError(f"{copy.gradebook}: exists\n    remedy: choose another folder, or delete it")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(course.root / CONFIG_NAME, copy.root)
-    if not (copy.root / "data").exists() and course.data.is_dir():
-        (copy.root / "data").symlink_to(course.data, target_is_directory=True)
+    copy = course_in(course, folder)
     handed_in = {}
     for chapter in chapters:
         shutil.copytree(chapter.source.parent, copy.root / "solutions" / chapter.name, dirs_exist_ok=True)
@@ -51,6 +45,21 @@ def make_class(course: Course, chapters: Sequence[Chapter], folder: Path) -> tup
         for submission in handed_in[chapter.name]:
             _hand_in(submission, copy.gradebook / "submitted" / submission.student / chapter.name, chapter.name)
     return copy, handed_in
+
+
+def course_in(course: Course, folder: Path, settings: str = "") -> Course:
+    """Return a course of its own in `folder`, without chapters yet, with the data and the settings of `course`, and more `settings`.
+
+    Raises LedgerError where the folder already holds a gradebook.
+    """
+    copy = Course(folder.resolve())
+    if copy.gradebook.exists():
+        raise LedgerError(f"{copy.gradebook}: exists\n    remedy: choose another folder, or delete it")
+    folder.mkdir(parents=True, exist_ok=True)
+    (copy.root / CONFIG_NAME).write_text(course.config.read_text(encoding="utf-8") + settings, encoding="utf-8")
+    if not (copy.root / "data").exists() and course.data.is_dir():
+        (copy.root / "data").symlink_to(course.data, target_is_directory=True)
+    return copy
 
 
 def submissions(lesson: Lesson, released: NotebookNode) -> list[Submission]:

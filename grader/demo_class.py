@@ -19,14 +19,13 @@ from pathlib import Path
 
 from grader import ledger
 from grader.audit import answered
-from grader.course import CONFIG_NAME, Chapter, Course
-from grader.demo import filled
-from grader.errors import LedgerError
+from grader.course import Chapter, Course
+from grader.demo import course_in, filled
 from grader.export import export
 from grader.handed_in import roster as lists
 from grader.handed_in.archives import files
 from grader.handed_in.collect import sort, write
-from grader.handed_in.roster import key
+from grader.handed_in.roster import key, plain
 from grader.ledger import Sheet, lateness
 from grader.lesson import Exercise, read
 from grader.mutation.disguise import disguise
@@ -70,11 +69,6 @@ class Person:
         """The name of their folder."""
         return key(self.login)
 
-    @property
-    def plain(self) -> str:
-        """The name as Canvas writes it in names of files."""
-        return "".join(character for character in self.name.casefold() if character.isalnum())
-
 
 @dataclass
 class Paper:
@@ -105,13 +99,7 @@ def make_class(course: Course, chapters: Sequence[Chapter], folder: Path, count:
 
     Raises LedgerError where the folder holds a gradebook already.
     """
-    copy = Course(folder.resolve())
-    if copy.gradebook.exists():
-        raise LedgerError(f"{copy.gradebook}: exists\n    remedy: choose another folder, or delete it")
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = course.config.read_text(encoding="utf-8")
-    (copy.root / CONFIG_NAME).write_text(f"{settings}\nc.LatePenalty.per_day = {PER_DAY}\n", encoding="utf-8")
-    (copy.root / "data").symlink_to(course.data, target_is_directory=True)
+    copy = course_in(course, folder, f"c.LatePenalty.per_day = {PER_DAY}\n")
     if (kept := course.root / ".grader" / "mistakes").is_dir():
         shutil.copytree(kept, copy.root / ".grader" / "mistakes")
     people = _people(count)
@@ -357,7 +345,7 @@ def _archive(path: Path, chapter: Chapter, papers: Sequence[Paper]) -> Path:
                 attachment += 1
                 late = "LATE_" if paper.late else ""
                 number = f"-{attempt}" if attempt else ""
-                name = f"{paper.person.plain}_{late}{paper.person.number}_{attachment}_{chapter.name}{number}.ipynb"
+                name = f"{plain(paper.person.name)}_{late}{paper.person.number}_{attachment}_{chapter.name}{number}.ipynb"
                 content = dumps(filled(released, {exercise: answer.source for exercise, answer in answers.items()}))
                 archive.writestr(name, content[: len(content) // 2] if paper.broken else content)
     return path

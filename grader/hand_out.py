@@ -5,9 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from grader.check import check
-from grader.course import Chapter, Course, attachments
-from grader.errors import DriftError
+from grader.check import require_built
+from grader.course import Chapter, Course
 from grader.files import whole
 
 
@@ -16,11 +15,8 @@ def hand_out(course: Course, chapter: Chapter, path: Path, *, dry_run: bool = Fa
 
     Raises DriftError where its notebook is not as it was built: it might hold answers.
     """
-    errors = [error for _, found in check(course, [chapter]) for error in found]
-    if errors:
-        raise DriftError("\n".join(map(str, errors)))
-    folder = chapter.student.parent
-    files = {chapter.student.name: chapter.student, **attachments(folder)}
+    require_built(course, [chapter])
+    files = chapter.released
     if not dry_run:
         with whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             for place, file in files.items():

@@ -13,7 +13,7 @@ from grader.course import Chapter, Course
 from grader.demo_class import written
 from grader.lesson import read
 from grader.mutation.disguise import disguise
-from grader.review.similarity import LEAST, SHARE, Prints, fingerprints, shared
+from grader.review.similarity import Prints, fingerprints, is_listed, shared
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def _said(found: list[tuple[int, float]]) -> str:
 
 
 def _listed(found: list[tuple[int, float]]) -> int:
-    return sum(characters >= LEAST and share >= SHARE for characters, share in found)
+    return sum(is_listed(characters, share) for characters, share in found)
 
 
 if __name__ == "__main__":

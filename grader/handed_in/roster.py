@@ -45,8 +45,8 @@ class Roster:
     def find(self, *called: str) -> list[Student]:
         """Return whom an id or a key means; where none does, whom a name means: two students may have one name."""
         exact = [student for student in self.students if set(called) & {student.key, *student.ids}]
-        names = {_plain(name) for name in called} - {""}
-        return exact or [student for student in self.students if names & {_plain(student.name), _plain(_turned(student.name))}]
+        names = {plain(name) for name in called} - {""}
+        return exact or [student for student in self.students if names & {plain(student.name), plain(_turned(student.name))}]
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def key(text: str) -> str:
     return _UNSAFE.sub("_", text).strip(".")[:100]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a name as Canvas writes it in names of files: small letters and digits, nothing between them."""
     return "".join(character for character in name.casefold() if character.isalnum())
 

@@ -12,6 +12,7 @@ from grader.course import CONFIG_NAME, Chapter, Course
 from grader.ledger.converters import database
 from grader.ledger.gradebook import alone, sheets
 from grader.ledger.grading import Options, grade
+from grader.ledger.lateness import EXTRA_TIME
 from grader.ledger.results import Sheet
 
 
@@ -64,7 +65,7 @@ def _copy(course: Course, root: Path) -> Course:
         if (course.gradebook / folder).is_dir():
             (copy.gradebook / folder).symlink_to(course.gradebook / folder, target_is_directory=True)
     with alone(course):
-        for file in (database(course), course.gradebook / "extra_time.csv"):
+        for file in (database(course), course.gradebook / EXTRA_TIME):
             if file.is_file():
                 shutil.copy(file, copy.gradebook)
         if (course.gradebook / "autograded").is_dir():

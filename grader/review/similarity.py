@@ -75,6 +75,11 @@ def shared(ours: Prints, theirs: Prints) -> tuple[int, float]:
     return sum(both), min(1.0, sum(both) / least) if least else 0.0
 
 
+def is_listed(characters: int, share: float) -> bool:
+    """Say whether two people who share so much are a pair to look at."""
+    return characters >= LEAST and share >= SHARE
+
+
 def _prints(read: ReadClass) -> dict[str, Prints]:
     sources: defaultdict[str, dict[str, str]] = defaultdict(dict)  # exercise → student → answer
     for answer in read.answers:
@@ -124,7 +129,7 @@ def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
 
 def _pair(one: str, other: str, ours: Prints, theirs: Prints, exercises: dict[str, Exercise]) -> Pair | None:
     characters, share = shared(ours, theirs)
-    if characters < LEAST or share < SHARE:
+    if not is_listed(characters, share):
         return None
     parts = []
     for name, exercise in exercises.items():

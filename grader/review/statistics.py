@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from grader.ledger import Paper
 from grader.lesson import Exercise
 from grader.review.mistakes import alike
 from grader.review.papers import Answer, ReadClass, Standing
@@ -126,11 +126,10 @@ def figures(read: ReadClass) -> ClassFigures:
     )
 
 
-def _outcome(paper: object) -> str:
-    state = getattr(paper, "state", None)
-    if state is not None:
-        return str(state.outcome)
-    return "graded" if getattr(paper, "answers", None) else "nothing could be run"
+def _outcome(paper: Paper) -> str:
+    if paper.state:
+        return paper.state.outcome
+    return "graded" if paper.answers else Standing.NOTHING.value
 
 
 def _exercise(read: ReadClass, exercise: Exercise) -> ExerciseFigures:
@@ -217,8 +216,3 @@ def _notices(read: ReadClass) -> Iterator[Notice]:
         waiting = [mark.cell for mark in paper.sheet.marks if mark.points is None]
         if waiting:
             yield Notice(student, f"waits for a mark by hand: {', '.join(waiting)}")
-
-
-def share(part: float, whole: float) -> float:
-    """Return the share of `whole` that `part` is, in per cent; 0 where there is nothing."""
-    return 100 * part / whole if whole and math.isfinite(whole) else 0.0
