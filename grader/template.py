@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 
 from grader import names
 from grader.lesson import STUB, owner_of
-from grader.notebook import EXPLANATION_TAG, without_outputs
+from grader.notebook import EXPLANATION_TAG
 
 SKIP_TAG = "skip-execution"  # nbclient passes over a cell with this tag
 MARKDOWN_STUB = ("YOUR ANSWER HERE",)  # what nbgrader's ClearSolutions writes
@@ -76,9 +75,9 @@ def rebuild(template: NotebookNode, submission: NotebookNode) -> Rebuilt:
     found = _read(known, submission)
     cells = [_added(source) for source in found.added[-1]]
     run = _used_demonstrations(known, found)
-    for position, cell in enumerate(without_outputs(template).cells):
+    for position, given in enumerate(template.cells):
+        cell = _copy(given)
         name = grade_id(cell)
-        cell.metadata.pop("tags", None)
         if name in known.answers:
             cell.source = found.answers.get(name, blank(cell))
         elif position in known.demonstrations and position not in run:
@@ -93,7 +92,11 @@ def rebuild(template: NotebookNode, submission: NotebookNode) -> Rebuilt:
 
 def grade_id(cell: NotebookNode) -> str:
     """Return nbgrader's name of the cell; empty for a cell that has none."""
-    entry = cell.metadata.get("nbgrader")
+    return _name(cell.metadata)
+
+
+def _name(metadata: dict[str, Any]) -> str:
+    entry = metadata.get("nbgrader")
     name = entry.get("grade_id") if isinstance(entry, dict) else None
     return name if isinstance(name, str) else ""
 
@@ -221,27 +224,37 @@ def is_a(cell: NotebookNode, key: str) -> bool:
 
 
 def _added(source: str) -> NotebookNode:
-    return _cell("code", "", source, {})
+    return _cell("code", "", source)
 
 
 def _plain(cell: dict[str, Any], number: int) -> NotebookNode:
     source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
     source = source.encode(errors="replace").decode()  # a lone surrogate cannot be written to a file
-    name = grade_id(NotebookNode(metadata=cell.get("metadata", {})))
+    name = _name(cell.get("metadata", {}))
     kind = "code" if cell["cell_type"] == "code" else "markdown"
-    return _cell(kind, f"cell-{number}", source, {"nbgrader": {"grade_id": name}} if name else {})
+    return _cell(kind, f"cell-{number}", source, name)
+
+
+# nbformat's own functions copy all of what they are given and validate each cell: that takes longer than all the rest.
 
 
 def _notebook(cells: list[NotebookNode], metadata: dict[str, Any]) -> NotebookNode:
-    made: NotebookNode = nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
-    return made
+    return NotebookNode(cells=cells, metadata=NotebookNode(metadata), nbformat=4, nbformat_minor=5)
 
 
-def _cell(kind: str, identity: str, source: str, metadata: dict[str, Any]) -> NotebookNode:
-    """Return a cell as nbformat's own functions make it, which validate each: that takes longer than all the rest."""
+def _cell(kind: str, identity: str, source: str, grade_id: str = "") -> NotebookNode:
+    metadata = NotebookNode(nbgrader=NotebookNode(grade_id=grade_id)) if grade_id else NotebookNode()
     code: dict[str, Any] = {"outputs": [], "execution_count": None} if kind == "code" else {}
-    made: NotebookNode = nbformat.from_dict({"cell_type": kind, "id": identity, "source": source, "metadata": metadata, **code})
-    return made
+    return NotebookNode(cell_type=kind, id=identity, source=source, metadata=metadata, **code)
+
+
+def _copy(cell: NotebookNode) -> NotebookNode:
+    """Return a cell of the template as it was before it was executed, without its tags; what is done to it changes no other."""
+    metadata = NotebookNode({key: value for key, value in cell.metadata.items() if key != "tags"})
+    if "nbgrader" in metadata:
+        metadata.nbgrader = NotebookNode(metadata.nbgrader)
+    code: dict[str, Any] = {"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}
+    return NotebookNode({**cell, "metadata": metadata, **code})
 
 
 def _missing(path: Path) -> Note:

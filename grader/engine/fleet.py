@@ -28,6 +28,22 @@ from grader.engine.plan import Plan, Task
 from grader.errors import GraderError
 
 AHEAD = 8  # submissions for each worker that are handed out at a time: enough to go on beside an endless one, few enough for the memory
+# What dask watches and keeps of itself costs half as much as all that we do beside the workers, and grows with the class.
+QUIET = {
+    "distributed.worker.daemon": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.comm.timeouts.connect": "30s",
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.system-monitor.log-length": 10,
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.diagnostics.nvml": False,
+    "distributed.diagnostics.computations.max-history": 1,
+    "distributed.scheduler.active-memory-manager.start": False,
+}
 
 Other = TypeVar("Other")
 
@@ -39,7 +55,7 @@ class Fleet:
 
     def __init__(self, data: Path, workers: int | None = None, scheduler: str | None = None, *, sandboxed: bool = True) -> None:
         self.data, self.sandboxed = data, sandboxed
-        dask.config.set({"distributed.worker.daemon": False, "distributed.comm.timeouts.connect": "30s"})
+        dask.config.set(QUIET)
         self._cluster: Any = None
         if scheduler is None:
             count = workers or os.cpu_count() or 1

@@ -19,7 +19,7 @@ def seed(identity: str) -> None:
     if numpy := _module("numpy"):
         numpy.random.seed(number)
     if torch := _module("torch"):
-        torch.manual_seed(number)
+        torch.default_generator.manual_seed(number)
 
 
 def after(check: str, site: int, count: int) -> str:

@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-from grader.engine import confine, state
+from grader.engine import confine, pages, state
 from grader.engine.answer import Answers
 from grader.engine.confine import Limits
 from grader.engine.judge import Judge
@@ -36,6 +36,7 @@ from grader.engine.setup import Setup
 
 MESSAGE = 2**16  # bytes of a command
 TICK = 0.05  # seconds between two looks at what a job uses
+SETTLED = 16  # jobs after which more are to be expected, and the time that large pages take is worth it
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -81,6 +82,8 @@ def main() -> None:
             os.close(job.pipe)
             _reap()
             _send(commands, ["ended", os.waitstatus_to_exitcode(status), job.reason])
+            if job.number == SETTLED:
+                pages.collapse()
             job = None
         elif job and job.confined and not job.reason and (excess := _excess(work.limits)):
             job.reason = excess

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +36,6 @@ def release(course: Course, chapters: list[Chapter], destination: Path) -> list[
 
 def course_config(course: Course) -> Config:
     """Return what `nbgrader_config.py` says, with paths that do not depend on the working directory."""
-    put_environment_on_path()
     config = PyFileConfigLoader(CONFIG_NAME, path=str(course.root)).load_config()
     config.CourseDirectory.root = str(course.root)
     config.CourseDirectory.db_url = db_url(course)
@@ -66,12 +62,6 @@ def convert(converter: type[Any], config: Config) -> str:
     except Exception as error:
         return "\n".join([str(error) or type(error).__name__, *messages.lines])
     return ""
-
-
-def put_environment_on_path() -> None:
-    """Let nbgrader find `alembic`, which it starts by name to make a gradebook."""
-    if shutil.which("alembic") is None:
-        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 class _Messages(logging.Handler):

@@ -16,10 +16,10 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
-from nbgrader.api import Assignment, BaseCell, Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import Assignment, Base, BaseCell, Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
 from nbgrader.converters import GenerateAssignment
 from nbgrader.dbutil import ALEMBIC_DIR
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from grader.course import Chapter, Course
@@ -54,8 +54,12 @@ def _make(course: Course) -> None:
     """Make an empty gradebook, beside its place and then renamed: killed while it is made, it would be no gradebook."""
     begun = beginning(course)
     begun.unlink(missing_ok=True)
-    with Gradebook(f"sqlite:///{begun}", course_config(course).CourseDirectory.course_id):
-        pass  # opening makes it
+    engine = create_engine(f"sqlite:///{begun}")
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:  # as Gradebook has it, but that it starts a program for several seconds to ask for the version
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": _schema()})
+    engine.dispose()
     begun.replace(database(course))
 
 
@@ -219,9 +223,14 @@ def _require_schema(path: Path) -> None:
         raise LedgerError(
             f"{path}: this is no gradebook: {error}\n    remedy: move it away (a new one is made), or put a backup in its place"
         ) from error
-    wanted = ScriptDirectory(ALEMBIC_DIR).get_current_head()
+    wanted = _schema()
     if not found or found[0] != wanted:
         raise LedgerError(
             f"{path}: a gradebook of another nbgrader (schema {found[0] if found else 'unknown'}, not {wanted})\n"
             f"    remedy: copy the file to a safe place, then run `nbgrader db upgrade` in the course folder"
         )
+
+
+def _schema() -> str:
+    """Return the version of this nbgrader's tables."""
+    return str(ScriptDirectory(ALEMBIC_DIR).get_current_head())

@@ -24,7 +24,7 @@ from grader.course import Chapter, Course
 from grader.engine.plan import Seconds
 from grader.engine.provisioner import NAME
 from grader.environment import limit_memory, silence, use_sockets
-from grader.ledger.converters import convert, course_config, put_environment_on_path
+from grader.ledger.converters import convert, course_config
 from grader.ledger.gradebook import autograded, give_nothing
 from grader.ledger.preprocessors import ENDED
 from grader.ledger.results import Problem
@@ -86,7 +86,6 @@ class _Ended:
 
 
 def _in_own_process(course: Course, chapter: Chapter, student: str, scratch: Path, seconds: Seconds, sandboxed: bool) -> _Ended:
-    put_environment_on_path()
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
     task = (course.root, course.data, chapter.name, student, scratch, seconds, sandboxed, sender)

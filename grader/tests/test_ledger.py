@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -26,7 +27,7 @@ from grader import ledger
 from grader.course import Chapter, Course
 from grader.errors import LedgerError
 from grader.ledger.converters import convert, course_config, database, db_url
-from grader.ledger.gradebook import prepare
+from grader.ledger.gradebook import gradebook, prepare
 from grader.ledger.submissions import submitted
 from grader.marks_print import show_problems, show_sheets, write_csv
 from grader.notebook import dumps, load
@@ -411,11 +412,22 @@ def test_a_folder_of_no_chapter_is_a_problem(built: Course) -> None:
     assert (problem.student, problem.found) == ("ada", "no chapter is called '1_tiny'")
 
 
-def test_nbgrader_finds_alembic_where_only_the_environments_python_is_called(built: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    hand_in(built, "ada", {})
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    prepare(built, built.chapters())
-    assert database(built).is_file()
+def test_a_new_gradebook_is_as_nbgrader_itself_makes_it(built: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(built, [])
+    with gradebook(built):
+        pass
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)  # nbgrader starts `alembic` by name
+    with Gradebook(f"sqlite:///{tmp_path / 'theirs.db'}", course_config(built).CourseDirectory.course_id):
+        pass
+    ours, theirs = (_everything(path) for path in (database(built), tmp_path / "theirs.db"))
+    assert ours == theirs
+
+
+def _everything(path: Path) -> list[object]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+        rows = [connection.execute(f"SELECT * FROM {name}").fetchall() for name, sql in tables if sql and sql.startswith("CREATE TABLE")]
+    return [tables, rows]
 
 
 # What nbgrader does that our own steps answer: where one of these fails, a step may have become needless.
