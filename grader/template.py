@@ -57,8 +57,8 @@ def read_submission(path: Path, template: NotebookNode) -> NotebookNode | Note:
         data = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         return Note(f"the file is not JSON: {str(error)[:100]}", "ask for the notebook again, as JupyterLab saves it")
-    if broken := _broken(data):
-        return Note(broken, "ask for the notebook again, as JupyterLab saves it")
+    if found := broken(data):
+        return Note(found, "ask for the notebook again, as JupyterLab saves it")
     submission = _notebook([_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)], {})
     if not {grade_id(cell) for cell in submission.cells} & set(_Template.of(template).answers):
         return Note("it has none of this chapter's exercise cells", "is it another chapter's notebook? ask for the right one")
@@ -220,7 +220,8 @@ def _notes(known: _Template, found: _Found) -> list[Note]:
 
 def is_a(cell: NotebookNode, key: str) -> bool:
     """Tell whether nbgrader's metadata give the cell this mark: `solution`, `grade`, `locked`."""
-    return bool(cell.metadata.get("nbgrader", {}).get(key, False))
+    entry = cell.metadata.get("nbgrader")
+    return isinstance(entry, dict) and bool(entry.get(key, False))
 
 
 def _added(source: str) -> NotebookNode:
@@ -265,7 +266,7 @@ def _missing(path: Path) -> Note:
     return Note(f"no {path.name} in the folder", remedy)
 
 
-def _broken(data: Any) -> str:
+def broken(data: Any) -> str:
     """Say what makes `data` no notebook of format 4; nothing where it is one."""
     if not isinstance(data, dict) or "nbformat" not in data:
         return "the file is JSON, but no notebook"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import Enum
+from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import compute_checksum
 
 from grader import names
+from grader.errors import GraderError
 from grader.notebook import HIDDEN_TESTS, content_id
-from grader.template import exercises, grade_id, is_a
+from grader.template import broken, exercises, grade_id, is_a
 
 _CONTENT_ID = re.compile(r"(?P<content>[0-9a-f]{12})(-\d+)?")  # JupyterLab's own ids have another form
 _HEADING = re.compile(r"^### (?P<title>.+?)\s*$", re.MULTILINE)
+
+
+class NotebookError(GraderError):
+    """What lies in a notebook's place is none; nothing was written."""
 
 
 class Kind(Enum):
@@ -24,6 +32,27 @@ class Kind(Enum):
     RELEASED = "released"  # text or demonstration, as it was given out
     EDITED = "edited"  # text or demonstration, changed by the student
     ADDED = "added"  # by the student
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a student's notebook; NotebookError with the remedy where there is none."""
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise NotebookError(
+            f"{path}: missing\n    remedy: `make update` brings it back; or unpack the course again beside this one"
+        ) from None
+    except OSError as error:
+        raise NotebookError(f"{path}: cannot be read: {error.strerror}\n    remedy: make it readable") from error
+    except (ValueError, RecursionError) as error:
+        data, found = None, f"not a notebook: {str(error)[:100]}"
+    else:
+        found = broken(data)
+    if found:
+        remedy = "save it in JupyterLab again; an older copy may be in .ipynb_checkpoints beside it"
+        raise NotebookError(f"{path}: {found}\n    remedy: {remedy}")
+    notebook: NotebookNode = nbformat.reads(json.dumps(data), as_version=4)
+    return notebook
 
 
 def kind_of(cell: NotebookNode) -> Kind:

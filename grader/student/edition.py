@@ -10,8 +10,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -24,12 +24,13 @@ from grader import names
 from grader.course import Chapter, Course
 from grader.errors import GraderError
 from grader.files import write_if_changed
-from grader.notebook import dumps, load
-from grader.student.cells import Kind, answers, is_as_released, kind_of
+from grader.notebook import content_id, dumps
+from grader.student.cells import Kind, NotebookError, answers, is_as_released, kind_of, read
 from grader.template import exercises, grade_id
 
 BACKUPS = "backups"  # folder of the course
 UNDER_WAY = "UNDER_WAY"  # file in a backup whose update has not come to its end
+BACK_IN_PLACE = b"the notebooks are back in their places"  # what it holds where that was done
 
 
 class UpdateError(GraderError):
@@ -54,7 +55,7 @@ def from_folder(course: Course, old: Path) -> Iterator[Updated]:
         raise UpdateError(
             f"{old}: no other copy of the course\n    remedy: name the folder in which you worked before; it holds notebooks/"
         )
-    work = ((chapter, _read(chapter.student), f"your notebook stays at {chapter.student}") for chapter in theirs)
+    work = ((chapter, read(chapter.student), f"your notebook stays at {chapter.student}") for chapter in theirs)
     yield from _bring_all(course, work, _Backup(course))
 
 
@@ -64,31 +65,53 @@ def from_git(course: Course) -> Iterator[Updated]:
     Raises UpdateError, with everything as it was, where the clone has commits or changes that git cannot merge.
     """
     git = _Git(course.root)
+    if (top := Path(git("rev-parse", "--show-toplevel"))) != course.root.resolve():
+        remedy = "get the new edition into another folder, and there run `make update FROM=this-folder`"
+        raise UpdateError(f"{course.root}: no clone of the course, but a folder in the git repository {top}\n    remedy: {remedy}")
     git("fetch", "--quiet")
-    interrupted = _restore(course)
+    interrupted = yield from _restore(course, git)
     if git("rev-parse", "HEAD") == git("rev-parse", "@{upstream}") and not interrupted:
         return
-    changed = [course.root / line for line in git("diff", "--name-only", "HEAD", "--", "notebooks").splitlines()]
+    changed = git.changed()
     backup = _Backup(course)
     kept = f"your notebook is in {backup.folder}"
-    work = [(chapter, _read(chapter.student), kept) for chapter in course.released() if chapter.student in changed]
+    work = [(chapter, read(chapter.student), kept) for chapter in course.released() if chapter.student in changed]
+    others = {path: _sources(path) for path in changed if path.is_file() and path not in [chapter.student for chapter, _, _ in work]}
     for path in changed:
         if path.is_file():
             backup.keep(path)
     with backup.under_way():
         git("checkout", "--quiet", "HEAD", "--", "notebooks")
+        rewritten = [path for path, sources in others.items() if sources != _sources(path)]
         git("merge", "--quiet", "--ff-only", "@{upstream}")
         yield from _bring_all(course, work, backup)
+    for path in rewritten:
+        yield Updated(path.stem, [f"it is the course's own page: what you wrote there is in {backup.folder}"])
 
 
-def _restore(course: Course) -> bool:
-    """Put back the notebooks of an update that was interrupted; return whether there was one."""
+def _restore(course: Course, git: _Git) -> Generator[Updated, None, bool]:
+    """Put back the notebooks of an update that was killed, and say where later work in them is; return whether there was one."""
     found = sorted(course.root.glob(f"{BACKUPS}/*/{UNDER_WAY}"))
+    later = _Backup(course, "_since_then")
     for marker in found:
-        for copy in marker.parent.rglob("*.ipynb"):
-            write_if_changed(course.root / copy.relative_to(marker.parent), copy.read_bytes())
-        marker.unlink()
+        if marker.read_bytes() != BACK_IN_PLACE:
+            changed = git.changed()
+            for copy in marker.parent.rglob("*.ipynb"):
+                path = course.root / copy.relative_to(marker.parent)
+                if path in changed and path.is_file() and path.read_bytes() != copy.read_bytes():
+                    yield Updated(
+                        path.stem, [f"an update was interrupted; what you have done in this notebook since is in {later.keep(path)}"]
+                    )
+                write_if_changed(path, copy.read_bytes())
+            marker.write_bytes(BACK_IN_PLACE)
     return bool(found)
+
+
+def _sources(path: Path) -> list[str]:
+    try:
+        return [cell.source for cell in read(path).cells]
+    except NotebookError:
+        return []
 
 
 def _bring_all(course: Course, work: Iterable[tuple[Chapter, NotebookNode, str]], backup: _Backup) -> Iterator[Updated]:
@@ -122,6 +145,7 @@ class _Work:
     def __init__(self, mine: NotebookNode, made: NotebookNode) -> None:
         self.mine, self.made = mine, made
         self.places = {_key(cell): position for position, cell in enumerate(made.cells)}
+        self.there = Counter(cell.source for cell in made.cells if kind_of(cell) is Kind.ADDED)  # where some work was brought before
         self.last = {_key(cell): index for index, cell in enumerate(mine.cells)}
         self.following: defaultdict[int, list[NotebookNode]] = defaultdict(list)
         self.notes: list[str] = []
@@ -130,6 +154,8 @@ class _Work:
     def take(self, index: int, cell: NotebookNode) -> None:
         """Put one cell of the student's where it belongs."""
         kind, key = kind_of(cell), _key(cell)
+        if kind is Kind.ADDED and key in self.places and not cell.get("id"):
+            kind = Kind.RELEASED  # saved by a program that keeps no ids
         if kind is not Kind.ADDED:
             self.at = self.places.get(key, self.at)
         if kind is Kind.ANSWER:
@@ -166,7 +192,7 @@ class _Work:
 
     def _keep_as_text(self, cell: NotebookNode, words: str) -> None:
         fence = "`" * (1 + max(map(len, re.findall("`{2,}", cell.source)), default=2))
-        self.following[self.at].append(new_markdown_cell(f"{words}\n\n{fence}python\n{cell.source}\n{fence}"))
+        self._put(new_markdown_cell(f"{words}\n\n{fence}python\n{cell.source}\n{fence}"))
 
     def _renamed(self, cell: NotebookNode) -> str:
         """Return the only new exercise that defines what this answer does; nothing where none or several do."""
@@ -179,11 +205,17 @@ class _Work:
         copy = deepcopy(cell)
         copy.metadata.pop("nbgrader", None)
         copy.metadata.pop("deletable", None)
-        self.following[self.at].append(copy)
+        self._put(copy)
+
+    def _put(self, cell: NotebookNode) -> None:
+        if self.there[cell.source]:
+            self.there[cell.source] -= 1
+        else:
+            self.following[self.at].append(cell)
 
 
 def _key(cell: NotebookNode) -> str:
-    return grade_id(cell) or str(cell.get("id", ""))
+    return grade_id(cell) or str(cell.get("id", "")) or content_id(cell.source)
 
 
 def _keep_outputs(mine: NotebookNode, made: NotebookNode) -> None:
@@ -219,7 +251,7 @@ def _changes(mine: NotebookNode, newer: NotebookNode) -> Iterator[str]:
 
 
 def _bring(mine: NotebookNode, chapter: Chapter, backup: _Backup) -> Updated | None:
-    newer = _read(chapter.student)
+    newer = read(chapter.student)
     made, notes = carry_over(mine, newer)
     content = dumps(made).encode()
     if content == dumps(newer).encode():
@@ -233,9 +265,9 @@ def _bring(mine: NotebookNode, chapter: Chapter, backup: _Backup) -> Updated | N
 class _Backup:
     """A folder named by the time, with copies of what is about to change."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course, suffix: str = "") -> None:
         self.root = course.root
-        self.folder = course.root / BACKUPS / time.strftime("%Y-%m-%d_%H-%M-%S")
+        self.folder = course.root / BACKUPS / (time.strftime("%Y-%m-%d_%H-%M-%S") + suffix)
         self.kept: set[Path] = set()
 
     def keep(self, path: Path) -> Path:
@@ -247,25 +279,21 @@ class _Backup:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Put every copy back where the work inside fails; where it is killed, the next update does."""
+        """Put every copy back where the work inside fails or is interrupted; where it is killed, the next update does.
+
+        Either way the next update takes it up, whether or not there is a newer edition then.
+        """
         marker = self.folder / UNDER_WAY
         write_if_changed(marker, b"")
         try:
             yield
-        except Exception:
+        except BaseException:
             for path in self.kept:
                 shutil.copy2(self.folder / path.relative_to(self.root), path)
+            marker.write_bytes(BACK_IN_PLACE)
             raise
-        finally:
-            marker.unlink()
-
-
-def _read(path: Path) -> NotebookNode:
-    try:
-        return load(path)
-    except Exception as error:  # missing, not JSON, not a notebook
-        remedy = "restore it from a copy, or move it away; then run this again"
-        raise UpdateError(f"{path}: cannot be read: {error}\n    remedy: {remedy}") from error
+        for path in self.folder.parent.glob(f"*/{UNDER_WAY}"):
+            path.unlink()
 
 
 class _Git:
@@ -284,3 +312,8 @@ class _Git:
             remedy = "see what git says; or get the new edition into another folder, and there run `make update FROM=this-folder`"
             raise UpdateError(f"{self.folder}: git {arguments[0]}: {done.stderr.strip()}\n    remedy: {remedy}")
         return done.stdout.strip()
+
+    def changed(self) -> list[Path]:
+        """Return the notebooks that are not as they were committed."""
+        found = self("diff", "--name-only", "-z", "--relative", "HEAD", "--", "notebooks").split("\0")
+        return [self.folder / name for name in found if name]

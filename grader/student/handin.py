@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from grader.course import Chapter, Course
 from grader.errors import GraderError
 from grader.files import write_if_changed
-from grader.notebook import COURSE_KEY, load
-from grader.student.cells import answers
+from grader.notebook import COURSE_KEY
+from grader.student.cells import answers, read
 from grader.student.progress import Standing, standings
 from grader.template import MAX_BYTES
 
@@ -36,11 +35,14 @@ class HandIn:
 def hand_in(course: Course, chapter: Chapter) -> HandIn:
     """Write the notebook of `chapter`, as it is saved, and a receipt into the folder `hand-in`.
 
-    Raises HandInError where it is not a notebook, another chapter's, too large, or lacks an answer cell.
+    Raises NotebookError where it is not a notebook, HandInError where it is another chapter's, too large, or lacks an answer cell.
     """
     path = chapter.student
-    content = _content(path)
-    notebook = load(path)
+    notebook = read(path)
+    content = path.read_bytes()
+    if len(content) > MAX_BYTES:
+        remedy = "in JupyterLab: Edit, Clear Outputs of All Cells, save; then run this again"
+        raise HandInError(f"{path}: more than {MAX_BYTES // 2**20} MiB, which nobody grades\n    remedy: {remedy}")
     about = notebook.metadata.get(COURSE_KEY, {})
     if about.get("chapter") != chapter.name:
         which = f"this is the notebook of {about['chapter']}" if about.get("chapter") else "it does not say of which chapter it is"
@@ -56,27 +58,6 @@ def hand_in(course: Course, chapter: Chapter) -> HandIn:
     write_if_changed(file, content)
     write_if_changed(receipt, _receipt(chapter, digest, len(content), found).encode())
     return HandIn(file, receipt, digest, found)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        data = json.loads(content)
-    except FileNotFoundError:
-        raise HandInError(
-            f"{path}: missing\n    remedy: `make update` brings it back; or unpack the course again beside this one"
-        ) from None
-    except OSError as error:
-        raise HandInError(f"{path}: cannot be read: {error.strerror}\n    remedy: make it readable") from error
-    except (ValueError, RecursionError) as error:
-        remedy = "save it in JupyterLab again; an older copy may be in .ipynb_checkpoints beside it"
-        raise HandInError(f"{path}: not a notebook: {str(error)[:100]}\n    remedy: {remedy}") from error
-    if not isinstance(data, dict) or not isinstance(data.get("cells"), list) or data.get("nbformat") != 4:
-        raise HandInError(f"{path}: not a notebook of format 4\n    remedy: save it in JupyterLab again")
-    if len(content) > MAX_BYTES:
-        remedy = "in JupyterLab: Edit, Clear Outputs of All Cells, save; then run this again"
-        raise HandInError(f"{path}: more than {MAX_BYTES // 2**20} MiB, which nobody grades\n    remedy: {remedy}")
-    return content
 
 
 def _receipt(chapter: Chapter, digest: str, size: int, found: tuple[Standing, ...]) -> str:

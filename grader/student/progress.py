@@ -25,8 +25,8 @@ from grader.course import Chapter, Course
 from grader.environment import ONE_THREAD, use_sockets
 from grader.errors import GraderError
 from grader.files import write_if_changed
-from grader.notebook import KERNELSPEC, load
-from grader.student.cells import answers, is_as_released, needed, titles, visible_checks
+from grader.notebook import KERNELSPEC
+from grader.student.cells import NotebookError, answers, is_as_released, needed, read, titles, visible_checks
 from grader.template import grade_id
 
 CELL_SECONDS = 30
@@ -71,9 +71,9 @@ def progress(course: Course, chapters: list[Chapter]) -> Iterator[Progress]:
     kept = _Kept(course.root / KEPT)
     for chapter in chapters:
         try:
-            notebook = load(chapter.student)
-        except Exception as error:  # missing, not JSON, not a notebook
-            yield Progress(chapter.name, chapter.name, (), f"cannot be read: {error}")
+            notebook = read(chapter.student)
+        except NotebookError as error:
+            yield Progress(chapter.name, chapter.name, (), str(error))
             continue
         yield Progress(chapter.name, _title(notebook, chapter), tuple(standings(notebook, chapter, course.data, kept)))
 

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.course import Course
+from grader.errors import GraderError
+from grader.files import whole
 from grader.safe_text import visible
 from grader.student.progress import Progress, State, progress
 
@@ -87,6 +89,9 @@ def draw(found: Sequence[Progress], path: Path | None = None) -> None:
     if path is None:
         plt.show()
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fig.savefig(path, dpi=120)
+        kind = path.suffix.removeprefix(".").lower() or "png"
+        if kind not in fig.canvas.get_supported_filetypes():
+            raise GraderError(f"{path}: a picture cannot be written as '{kind}'\n    remedy: name it .png, .svg or .pdf")
+        with whole(path) as partial:
+            fig.savefig(partial, dpi=120, format=kind)
         plt.close(fig)

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -18,8 +19,9 @@ from rich.console import Console
 
 from grader.build import build
 from grader.course import Course
+from grader.errors import GraderError
 from grader.notebook import dumps, load
-from grader.student.cells import Kind, kind_of, needed, titles
+from grader.student.cells import Kind, NotebookError, kind_of, needed, titles
 from grader.student.edition import BACKUPS, UNDER_WAY, UpdateError, carry_over, from_folder, from_git
 from grader.student.handin import HandInError, hand_in
 from grader.student.progress import State, progress
@@ -140,7 +142,20 @@ def test_answers_that_crash_or_never_end_fail_and_the_others_count(
 def test_a_notebook_that_cannot_be_read_is_a_problem_of_its_chapter(built: Course) -> None:
     built.chapters()[0].student.write_text("{")
     (found,) = progress(built, built.released())
-    assert found.problem.startswith("cannot be read")
+    assert "not a notebook" in found.problem
+    assert "remedy: save it in JupyterLab again" in found.problem
+
+
+def test_metadata_that_say_nothing_make_a_cell_one_of_the_students(built: Course, released: NotebookNode) -> None:
+    odd = new_code_cell("1 / 0", metadata={"nbgrader": None})
+    save(built, NotebookNode({**released, "cells": [odd, *released.cells]}))
+    assert states(built) == {"length": "untouched", "double": "untouched"}
+
+
+def test_a_picture_of_an_unknown_kind_is_refused(built: Course) -> None:
+    with pytest.raises(GraderError, match=r"a picture cannot be written as 'doc'\n    remedy: name it .png"):
+        draw(list(progress(built, built.released())), built.root / "progress.doc")
+    assert not (built.root / "progress.doc").exists()
 
 
 # a newer edition
@@ -259,7 +274,9 @@ def test_work_in_another_folder_is_taken_over_and_stays_there(built: Course, rel
     assert (updated.chapter, updated.notes) == (TINY, [])
     assert cell_of(load(built.chapters()[0].student), "length").source == LENGTH
     assert path.read_bytes() == before
-    assert list(from_folder(built, old.root)) == [] or load(built.chapters()[0].student) == load(path)
+    taken = built.chapters()[0].student.read_bytes()
+    list(from_folder(built, old.root))
+    assert built.chapters()[0].student.read_bytes() == taken
     with pytest.raises(UpdateError, match="no other copy of the course\n    remedy: name the folder"):
         list(from_folder(built, built.root))
 
@@ -315,28 +332,104 @@ def test_where_git_cannot_merge_everything_stays_as_it_was(clone: tuple[Course, 
     assert path.read_bytes() == before
 
 
-def test_an_update_that_was_killed_is_taken_up_by_the_next(
-    clone: tuple[Course, Course], released: NotebookNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def killed_while_it_updates(mine: Course) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from grader.course import Course; from grader.student import edition;"
+        "edition._bring_all = lambda *_: os._exit(9); list(edition.from_git(Course(Path(sys.argv[1]))))"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(mine.root)], check=False).returncode == 9
+
+
+def test_an_update_that_was_killed_is_taken_up_by_the_next(clone: tuple[Course, Course], released: NotebookNode) -> None:
     upstream, mine = clone
     publish(upstream)
     path = save(mine, answered(released, length=LENGTH))
-
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr("grader.student.edition._bring_all", killed)
-        patch.setattr(Path, "unlink", killed)  # not even the marker goes
-        with pytest.raises(Killed):
-            list(from_git(mine))
+    killed_while_it_updates(mine)
     assert cell_of(load(path), "length").source != LENGTH
     assert [updated.chapter for updated in from_git(mine)] == [TINY]
     assert cell_of(load(path), "length").source == LENGTH
     assert "Let `length(x, y)` be the length" in path.read_text()
+    assert list(mine.root.rglob(UNDER_WAY)) == []
+
+
+def test_what_was_written_after_an_update_was_killed_is_kept(clone: tuple[Course, Course], released: NotebookNode) -> None:
+    upstream, mine = clone
+    publish(upstream)
+    path = save(mine, answered(load_copy(released), length=LENGTH))
+    killed_while_it_updates(mine)
+    later = save(mine, answered(load(path), double=DOUBLE)).read_bytes()
+    notes = [note for updated in from_git(mine) for note in updated.notes]
+    (copy,) = (copy for copy in (mine.root / BACKUPS).rglob("*.ipynb") if copy.read_bytes() == later)
+    assert any("an update was interrupted" in note and str(copy) in note for note in notes)
+    assert cell_of(load(path), "length").source == LENGTH
+
+
+def test_an_update_that_is_interrupted_leaves_the_work_in_place_and_the_next_takes_it_up(
+    clone: tuple[Course, Course], released: NotebookNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream, mine = clone
+    publish(upstream)
+    path = save(mine, answered(load_copy(released), length=LENGTH))
+    before = path.read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("grader.student.edition._bring_all", interrupted)
+        list(from_git(mine))
+    assert path.read_bytes() == before
+    save(mine, answered(load(path), double=DOUBLE))
+    assert [updated.chapter for updated in from_git(mine)] == [TINY]
+    assert [cell_of(load(path), name).source for name in ("length", "double")] == [LENGTH, DOUBLE]
+    assert "Let `length(x, y)` be the length" in path.read_text()
+
+
+def test_in_a_folder_of_another_repository_nothing_is_touched(built: Course, released: NotebookNode) -> None:
+    path = save(built, answered(released, length=LENGTH))
+    before = path.read_bytes()
+    git(built.root.parent, "init")
+    git(built.root.parent, "add", ".")
+    git(built.root.parent, "commit", "-m", "all of mine")
+    path.write_bytes(before + b"\n")
+    with pytest.raises(UpdateError, match=r"no clone of the course, .*\n    remedy: get the new edition into another folder"):
+        list(from_git(built))
+    assert path.read_bytes() == before + b"\n"
+
+
+def test_what_was_written_on_the_courses_own_page_is_said_to_be_in_the_backup(clone: tuple[Course, Course], released: NotebookNode) -> None:
+    upstream, mine = clone
+    (upstream.root / "notebooks" / "welcome.ipynb").write_text(dumps(released), encoding="utf-8")
+    git(upstream.root, "add", ".")
+    publish(upstream)
+    list(from_git(mine))
+    page = mine.root / "notebooks" / "welcome.ipynb"
+    released.cells[0].source += "\nmy remark"
+    page.write_text(dumps(released), encoding="utf-8")
+    git(upstream.root, "commit", "--allow-empty", "-m", "third")
+    (updated,) = from_git(mine)
+    assert updated.chapter == "welcome"
+    assert "what you wrote there is in" in updated.notes[0]
+
+
+def test_a_notebook_without_ids_of_cells_comes_over_as_it_is(released: NotebookNode) -> None:
+    mine = answered(load_copy(released), length=LENGTH)
+    mine.nbformat_minor = 4
+    for cell in mine.cells:
+        del cell["id"]
+    made, notes = carry_over(mine, released)
+    assert [cell.source for cell in made.cells] == [cell.source for cell in mine.cells]
+    assert notes == []
+
+
+def test_taking_work_over_again_adds_nothing(released: NotebookNode) -> None:
+    mine = answered(load_copy(released), length=LENGTH)
+    mine.cells.insert(0, new_markdown_cell("my own heading"))
+    mine.cells[1].source += "\nmy remark"
+    other = answered(load_copy(released), length="def length(x, y):\n    return 1")
+    made, _ = carry_over(mine, other)
+    again, _ = carry_over(mine, made)
+    assert dumps(again) == dumps(made)
 
 
 # handing in
@@ -365,8 +458,10 @@ REFUSED: list[tuple[str, Callable[[NotebookNode], str], str]] = [
     ("an answer cell is missing", without("double"), r"answer cells are missing: double\n    remedy: in JupyterLab, undo the deletion"),
     ("another chapter's", of_chapter("02_tensors"), r"this is the notebook of 02_tensors\n    remedy: work in the notebook of 01_tiny"),
     ("not JSON", lambda _: '{"cells": [', r"not a notebook: .*\n    remedy: save it in JupyterLab again"),
-    ("no notebook", lambda _: "[1]", r"not a notebook of format 4"),
-    ("format 3", lambda made: json.dumps({**made, "nbformat": 3}), r"not a notebook of format 4"),
+    ("no notebook", lambda _: "[1]", r"the file is JSON, but no notebook\n    remedy: save it in JupyterLab again"),
+    ("format 3", lambda made: json.dumps({**made, "nbformat": 3}), r"the notebook has format 3, not 4"),
+    ("a cell of no kind", lambda made: json.dumps({**made, "cells": [{}]}), r"cell 1 is neither code nor text"),
+    ("a cell without source", lambda made: json.dumps({**made, "cells": [{"cell_type": "code"}]}), r"the source of cell 1 is no text"),
 ]
 
 
@@ -375,7 +470,7 @@ def test_what_cannot_be_handed_in_is_refused_with_the_remedy_and_nothing_is_writ
     built: Course, released: NotebookNode, change: Callable[[NotebookNode], str], words: str
 ) -> None:
     built.released()[0].student.write_text(change(released), encoding="utf-8")
-    with pytest.raises(HandInError, match=words):
+    with pytest.raises((HandInError, NotebookError), match=words):
         hand_in(built, built.released()[0])
     assert not (built.root / "hand-in").exists()
 
@@ -383,5 +478,5 @@ def test_what_cannot_be_handed_in_is_refused_with_the_remedy_and_nothing_is_writ
 def test_a_notebook_that_is_missing_is_refused(built: Course) -> None:
     (chapter,) = built.released()
     chapter.student.unlink()
-    with pytest.raises(HandInError, match=r"missing\n    remedy: `make update` brings it back"):
+    with pytest.raises(NotebookError, match=r"missing\n    remedy: `make update` brings it back"):
         hand_in(built, chapter)
