@@ -13,6 +13,8 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --universal --py
 	--no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Names and titles reach the command as they were typed, quotes, spaces, $ and backticks too: through the environment.
+$(foreach name,FROM TITLE DUE ROSTER INTO,$(eval export GIVEN_$(name) = $$(value $(name))))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -35,13 +37,13 @@ progress: setup ## Show which exercises pass their checks
 	@$(GRADER) progress $(LESSON) $(ARGS)
 
 update: setup ## Bring the newest edition of the notebooks, and your answers with it; FROM=folder takes answers from another copy
-	@$(GRADER) update $(if $(FROM),--from "$(FROM)") $(ARGS)
+	@$(GRADER) update $(if $(value FROM),--from "$$GIVEN_FROM") $(ARGS)
 
 submit: setup ## Look at a notebook and write the file to hand in: make submit LESSON=05
 	@$(GRADER) submit $(LESSON) $(ARGS)
 
 new: setup ## Begin a chapter: make new LESSON=27 TITLE="Graphs"
-	$(GRADER) new $(LESSON) --title "$(TITLE)" $(ARGS)
+	$(GRADER) new $(LESSON) --title "$$GIVEN_TITLE" $(ARGS)
 
 watch: setup ## Build a chapter whenever its lesson is saved: make watch LESSON=27
 	$(GRADER) watch $(LESSON) $(ARGS)
@@ -77,22 +79,22 @@ portable: setup ## Run the instructor notebooks as other processors would: witho
 	$(GRADER) portable $(LESSON) $(ARGS)
 
 release: setup ## Write one chapter for students to upload: make release LESSON=05 DUE="2026-11-30 23:59 +0100"
-	@$(GRADER) release $(LESSON) $(if $(DUE),"$(DUE)") $(ARGS)
+	@$(GRADER) release $(LESSON) $(if $(value DUE),"$$GIVEN_DUE") $(ARGS)
 
 collect: setup ## Take what a class handed in: make collect FROM=submissions.zip LESSON=05 ROSTER=class.csv
-	@$(GRADER) collect "$(FROM)" $(LESSON) $(if $(ROSTER),--roster "$(ROSTER)") $(ARGS)
+	@$(GRADER) collect "$$GIVEN_FROM" $(LESSON) $(if $(value ROSTER),--roster "$$GIVEN_ROSTER") $(ARGS)
 
 grade: setup ## Grade what lies in gradebook/submitted
 	$(GRADER) grade $(LESSON) $(ARGS)
 
 due: setup ## Say when a chapter is due, or set it: make due LESSON=05 DUE="2026-11-30 23:59 +0100"
-	@$(GRADER) due $(LESSON) $(if $(DUE),"$(DUE)") $(ARGS)
+	@$(GRADER) due $(LESSON) $(if $(value DUE),"$$GIVEN_DUE") $(ARGS)
 
 report: setup ## Write a page on the class: marks, exercises, which mistakes it makes, answers that resemble each other
 	@$(GRADER) report $(LESSON) $(ARGS)
 
 export: setup ## Fill the marks into Canvas's or Moodle's CSV: make export LESSON=05 INTO=grades.csv
-	@$(GRADER) export $(LESSON) "$(INTO)" $(ARGS)
+	@$(GRADER) export $(LESSON) "$$GIVEN_INTO" $(ARGS)
 
 demo: setup ## Grade a made-up class of twelve for each chapter, one of each kind of trouble
 	$(GRADER) demo $(LESSON) $(ARGS)

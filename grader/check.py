@@ -9,7 +9,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from grader import ledger
-from grader.course import Chapter, Course
+from grader.course import Chapter, Course, attachments
 from grader.errors import DriftError, GraderError
 from grader.lesson import SECRET_ROLES, Cell, Lesson, Role, read
 from grader.notebook import dumps, instructor_notebook, load, without_outputs
@@ -115,6 +115,25 @@ def _student(course: Course, chapter: Chapter, lesson: Lesson) -> Iterator[Grade
         if cell.get("outputs"):
             yield DriftError(f"{chapter.student}: cell '{cell.id}' stores an output\n    {_remedy(chapter)}")
     yield from _leaks(chapter, lesson, committed)
+    yield from _attachments(chapter, lesson)
+
+
+def _attachments(chapter: Chapter, lesson: Lesson) -> Iterator[GraderError]:
+    """A file beside the student notebook, which students get as well, that does not lie beside the lesson or gives a secret away."""
+    ours = chapter.attachments
+    for place, path in attachments(chapter.student.parent).items():
+        content = path.read_bytes()
+        for line, secret in secrets(lesson).items():
+            if line.encode() in content:
+                yield DriftError(
+                    f"{path}: a line of {secret.role.value} '{secret.id}': {line!r}\n    remedy: students get this file: remove it"
+                )
+        if place not in ours:
+            yield DriftError(
+                f"{path}: students get it, and no such file lies beside the lesson\n    remedy: put it there too, or remove it"
+            )
+        elif content != ours[place].read_bytes():
+            yield DriftError(f"{path}: not what lies beside the lesson\n    {_remedy(chapter)}")
 
 
 def _leaks(chapter: Chapter, lesson: Lesson, student: NotebookNode) -> Iterator[GraderError]:

@@ -123,6 +123,19 @@ def test_a_lesson_that_gives_a_secret_away_is_seen(built: Course, line: str, wor
     assert f"{chapter.source}:" in findings(built)
 
 
+def test_a_file_beside_the_student_notebook_must_lie_beside_the_lesson_and_tell_nothing(built: Course) -> None:
+    (chapter,) = built.chapters()
+    for folder in (chapter.source.parent, chapter.student.parent):
+        (folder / "table.csv").write_text("1,2\n")
+    assert findings(built) == ""
+    (chapter.student.parent / "table.csv").write_text("1,3\n")
+    assert "table.csv: not what lies beside the lesson\n    remedy: run `make build LESSON=01`" in findings(built)
+    (chapter.student.parent / "table.csv").unlink()
+    (chapter.student.parent / "answers.txt").write_text("    return [2 * value for value in values]\n")
+    assert "answers.txt: students get it, and no such file lies beside the lesson" in findings(built)
+    assert "answers.txt: a line of exercise 'double'" in findings(built)
+
+
 @pytest.mark.parametrize("which", ["instructor", "student"])
 def test_a_notebook_that_is_missing_or_unreadable_is_seen(built: Course, which: str) -> None:
     (chapter,) = built.chapters()

@@ -141,6 +141,23 @@ def test_lesson_and_arguments_reach_the_command(workplace: Workplace) -> None:
         assert workplace.called() == [f"grader {target} 05 06 --fast"]
 
 
+@pytest.mark.parametrize(
+    ("target", "variable", "call"),
+    [
+        ("new", "TITLE", "grader new 27 --title {}"),
+        ("update", "FROM", "grader update --from {}"),
+        ("collect", "FROM", "grader collect {} 27"),
+        ("export", "INTO", "grader export 27 {}"),
+        ("due", "DUE", "grader due 27 {}"),
+    ],
+)
+def test_what_a_person_names_reaches_the_command_as_it_was_typed(workplace: Workplace, target: str, variable: str, call: str) -> None:
+    workplace.make("setup")
+    typed = """Ann's 5" disks, the "best" of $5 and `id` $(shell id)"""
+    workplace.make(target, f"{variable}={typed}", "LESSON=27")
+    assert workplace.called() == [call.format(typed)]
+
+
 def test_clean_removes_what_was_made_and_keeps_what_people_made(workplace: Workplace) -> None:
     workplace.make("setup")
     kept = [workplace.folder / name for name in ("gradebook/gradebook.db", "notebooks/01_tiny/01_tiny.ipynb", "data/SHA256SUMS")]
