@@ -21,6 +21,7 @@ from grader.errors import Finding, LessonError
 BEGIN_SOLUTION, END_SOLUTION = "# BEGIN SOLUTION", "# END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")  # what nbgrader's ClearSolutions writes
 MARKER = re.compile(r"^# %%")
+SECTION_KEY = "section"  # in the metadata of a check: where to read again
 HEADING = re.compile(r"^### Exercise (?P<number>\d+): (?P<title>.+) \((?P<points>\d+) points?\)$", re.MULTILINE)  # above an exercise
 SURVIVOR = re.compile(r"^- `(?P<statement>.+)`: (?P<reason>.+)$")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
-from grader.lesson import DROPPED_ROLES, TEST_ROLES, Cell, Lesson, Role
+from grader.lesson import DROPPED_ROLES, SECTION_KEY, TEST_ROLES, Cell, Lesson, Role
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PYTHON = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}  # metadata of every notebook
@@ -18,11 +19,17 @@ COURSE_KEY = "course"  # in a notebook's metadata: its chapter and the names of 
 EXPLANATION_TAG = "explanation"
 SCHEMA_VERSION = 3
 HIDDEN_TESTS = "# Hidden tests"  # how what a student sees of one begins
+_SECTION = re.compile(r"^## (?P<title>.+?)\s*$", re.MULTILINE)
 
 
 def instructor_notebook(lesson: Lesson) -> NotebookNode:
     """Return the lesson as nbgrader's source notebook, without outputs; the same lesson always gives the same notebook."""
-    cells = [_instructor_cell(cell) for cell in lesson.cells if cell.role not in DROPPED_ROLES]
+    cells, section = [], ""
+    for cell in lesson.cells:
+        if cell.kind == "markdown" and (heading := _SECTION.search(cell.source)):
+            section = heading["title"]
+        if cell.role not in DROPPED_ROLES:
+            cells.append(_instructor_cell(cell, section))
     _set_ids(cells)
     answers = [cell.id for cell in lesson.cells if cell.role in (Role.EXERCISE, Role.ANSWER)]
     about = {"chapter": lesson.name, "answers": answers}
@@ -31,7 +38,7 @@ def instructor_notebook(lesson: Lesson) -> NotebookNode:
     return notebook
 
 
-def _instructor_cell(cell: Cell) -> NotebookNode:
+def _instructor_cell(cell: Cell, section: str) -> NotebookNode:
     make: Callable[..., NotebookNode] = new_markdown_cell if cell.kind == "markdown" else new_code_cell
     source = _hide(cell) if cell.role is Role.HIDDEN else cell.source
     metadata = {key: value for key, value in cell.keys.items() if key == "tags"}
@@ -39,6 +46,8 @@ def _instructor_cell(cell: Cell) -> NotebookNode:
         metadata["tags"] = [EXPLANATION_TAG]
     elif cell.role is not Role.LESSON:
         metadata["nbgrader"] = _nbgrader(cell)
+    if cell.role in TEST_ROLES and section:
+        metadata[SECTION_KEY] = section
     made: NotebookNode = make(source, metadata=metadata)
     return made
 

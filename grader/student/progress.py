@@ -25,6 +25,7 @@ from grader.course import Chapter, Course
 from grader.environment import ONE_THREAD, use_sockets
 from grader.errors import GraderError
 from grader.files import write_if_changed
+from grader.lesson import SECTION_KEY
 from grader.notebook import KERNELSPEC
 from grader.student.cells import NotebookError, answers, is_as_released, needed, read, titles, visible_checks
 from grader.template import grade_id
@@ -44,12 +45,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """One exercise: its name, the heading above it, how it stands, and what its first failing check says."""
+    """One exercise: its name, the heading above it, how it stands; of the first check that fails, what it says and where to read again."""
 
     exercise: str
     title: str
     state: State
     message: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,13 @@ def standings(notebook: NotebookNode, chapter: Chapter, data: Path, kept: _Kept 
     wanted = {grade_id(check) for name in touched for check in checks[name]}
     messages = _run(notebook, wanted, chapter, data, kept) if wanted else {}
     for name in answers(notebook):
-        failed = [messages[grade_id(check)] for check in checks[name] if messages.get(grade_id(check))]
+        failed = [
+            (messages[grade_id(check)], check.metadata.get(SECTION_KEY, "")) for check in checks[name] if messages.get(grade_id(check))
+        ]
         if name not in touched:
             yield Standing(name, heads[name], State.UNTOUCHED)
         elif failed:
-            yield Standing(name, heads[name], State.FAILING, failed[0])
+            yield Standing(name, heads[name], State.FAILING, *failed[0])
         else:
             yield Standing(name, heads[name], State.PASSING if checks[name] else State.WRITTEN)
 

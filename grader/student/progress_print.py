@@ -36,15 +36,13 @@ def show(found: Sequence[Progress], console: Console, *, details: bool) -> None:
     )
     for chapter in found:
         if chapter.problem:
-            console.print(
-                f"{chapter.chapter}: {visible(chapter.problem)}\n    remedy: restore it from backups/, or `make update`",
-                style="red",
-                markup=False,
-            )
+            console.print(visible(chapter.problem), style="red", markup=False)
         for standing in chapter.standings if details else ():
             console.print(f"{standing.state:9}  {standing.title or standing.exercise}", style=STYLES[standing.state], markup=False)
             for line in standing.message.strip().splitlines()[:3]:
                 console.print(f"           {visible(line)}", markup=False)
+            if standing.section:
+                console.print(f"           to read again: {standing.section}", markup=False)
 
 
 def draw_course() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import traceback
 from types import FrameType, TracebackType
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from grader.lesson import STUB
+from grader.lesson import SECTION_KEY, STUB
 
 NO_ANSWER = f"this exercise has no answer yet: write it where the cell above says {STUB[0].removeprefix('# ')}"
 
@@ -34,6 +35,8 @@ def show(
         return []
     try:
         lines = _lines(shell, kind, error, trace)
+        if (section := _section(shell)) and not lines[-1].endswith(NO_ANSWER):
+            lines.append(f"\nTo read again: the section “{section}”")
     except Exception:
         lines = traceback.format_exception(kind, error, trace)
     shell._showtraceback(kind, error, lines)
@@ -50,6 +53,12 @@ def _lines(shell: InteractiveShell, kind: type[BaseException], error: BaseExcept
         return [f"{kind.__name__}: {NO_ANSWER}"]
     made: list[str] = shell.InteractiveTB.structured_traceback(kind, error, _joined(steps) or trace, tb_offset=0 if steps else 1)
     return made
+
+
+def _section(shell: InteractiveShell) -> str:
+    """Return the section that a check's metadata name; JupyterLab sends the metadata of a cell along with its source."""
+    parent: dict[str, Any] = getattr(shell, "get_parent", dict)()
+    return str(parent.get("metadata", {}).get(SECTION_KEY, ""))
 
 
 def _steps(trace: TracebackType | None) -> list[TracebackType]:

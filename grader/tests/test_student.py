@@ -116,6 +116,17 @@ def test_progress_tells_untouched_failing_and_passing_apart(built: Course, relea
     assert (built.root / "progress.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_failing_check_says_where_to_read_again(built: Course) -> None:
+    chapter = built.chapters()[0]
+    edit(chapter.source, "# ### Exercise 2: doubling", "# ## Twice as long\n#\n# ### Exercise 2: doubling")
+    assert [result.error for result in build(built, [chapter])] == [None]
+    save(built, answered(load(chapter.student), length=LENGTH, double="def double(values):\n    return values"))
+    found = list(progress(built, built.released()))
+    console = Console(file=io.StringIO(), width=100)
+    show(found, console, details=True)
+    assert "to read again: Twice as long" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_progress_runs_again_only_what_has_changed(built: Course, released: NotebookNode, monkeypatch: pytest.MonkeyPatch) -> None:
     save(built, answered(released, length=LENGTH))
     assert states(built) == {"length": "passing", "double": "untouched"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
+from grader.lesson import SECTION_KEY
 from grader.notebook import KERNELSPEC
 from grader.student.tracebacks import NO_ANSWER
 
@@ -49,3 +51,17 @@ def test_what_is_shown_helps_and_no_more(outputs: dict[str, tuple[str, str]], na
     assert found == error
     assert [word for word in words if word not in text] == [], text
     assert [word for word in absent if word in text] == [], text
+
+
+def test_a_check_says_where_to_read_again_when_jupyterlab_sends_its_metadata() -> None:
+    manager, client = start_new_kernel(kernel_name="python3", extra_arguments=["--ext=grader.student.tracebacks"])
+    try:
+        for source, metadata in (("def f(x):\n    return x", {}), (CHECK, {SECTION_KEY: "Doubling"})):
+            request = client.session.msg("execute_request", {"code": source, "silent": False, "stop_on_error": False}, metadata=metadata)
+            client.shell_channel.send(request)
+        while (message := client.get_iopub_msg(timeout=20))["msg_type"] != "error":
+            pass
+        assert message["content"]["traceback"] == ["AssertionError: f(2) should be 4, got 2", "\nTo read again: the section “Doubling”"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
