@@ -431,8 +431,8 @@ def export(
     if here != there:
         console.print(f"scaled: {here:g} points here are {there:g} there", style="yellow")
     for title, names in (
-        ("without a mark, left empty", made.empty),
-        ("a mark by hand is missing, left empty", made.unmarked),
+        ("without a mark, left as it was", made.empty),
+        ("a mark by hand is missing, left as it was", made.unmarked),
         ("not in the platform's file", made.left_out),
     ):
         if names:

@@ -105,7 +105,11 @@ class _Canvas:
         self.marks[id(row)] = points
 
     def rows(self) -> list[list[str]]:
-        return [[*(row[place] if place < len(row) else "" for place in self.kept), self.marks.get(id(row), "")] for row in self.read.rows]
+        return [[*(_cell(row, place) for place in self.kept), self.marks.get(id(row), _cell(row, self.place))] for row in self.read.rows]
+
+
+def _cell(row: list[str], place: int | None) -> str:
+    return row[place] if place is not None and place < len(row) else ""
 
 
 class _Moodle:

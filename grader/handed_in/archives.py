@@ -107,7 +107,7 @@ def _named(origin: str, content: bytes | None, problem: str = "") -> Found:
             return Found(origin, (match["user"], match["name"]), file, False, (number,), content, problem)
         if match := _CANVAS.fullmatch(part):
             file, number = _own_name(last if part is not last else match["file"])
-            attempt = (number, int(match["attachment"]))
+            attempt = (int(match["attachment"]), number)  # Canvas counts; a number in the file's own name may be a browser's
             return Found(origin, (match["user"], match["name"]), file, bool(match["late"]), attempt, content, problem)
     file, number = _own_name(last)
     return Found(origin, tuple(parts[:1]) if len(parts) > 1 else (), file, False, (number,), content, problem)

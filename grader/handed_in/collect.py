@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from grader.course import Chapter, Course
@@ -109,8 +110,10 @@ def _stamp(place: Path, attempt: Attempt, late: Mapping[str, str]) -> None:
 
 
 def _aside(course: Course, attempt: Attempt) -> Path:
-    number = "-".join(map(str, attempt.found.attempt))
-    return attempts_folder(course, attempt.chapter, attempt.student.key) / number / f"{attempt.chapter.name}.ipynb"
+    """Return where an attempt is kept: only Canvas numbers each, so those of one number get another behind it, in the order they came."""
+    folder, number = attempts_folder(course, attempt.chapter, attempt.student.key), "-".join(map(str, attempt.found.attempt))
+    places = (folder / f"{number}-{again}" / f"{attempt.chapter.name}.ipynb" for again in count())
+    return next(place for place in places if not place.is_file() or place.read_bytes() == attempt.found.content)
 
 
 def _chapter(known: dict[str, Chapter], found: Found) -> Chapter | None:

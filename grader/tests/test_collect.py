@@ -16,6 +16,7 @@ from grader.handed_in import archives
 from grader.handed_in.archives import ArchiveError, files
 from grader.handed_in.collect import Collection, sort, write
 from grader.handed_in.roster import Roster, RosterError, Student, keep, load, read
+from grader.ledger.submissions import attempts
 from grader.tests.conftest import TINY
 
 CANVAS_LIST = """\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Homework (4314282)
@@ -72,7 +73,7 @@ def test_a_zip_from_canvas_is_sorted_by_student_and_the_last_attempt_is_chosen(b
     found = collected(built, source, read(csv(tmp_path, CANVAS_LIST)))
     assert [attempt.student.key for attempt in found.chosen] == ["ada", "jane2", "joerg", "xiaoming"]
     assert [attempt.student.key for attempt in found.late] == ["joerg"]
-    assert [attempt.found.attempt for attempt in found.earlier] == [(0, 9001)]
+    assert [attempt.found.attempt for attempt in found.earlier] == [(9001, 0)]
     assert [student.key for student in found.missing[TINY]] == ["jane1"]
     assert [why for _, why in found.unknown] == ["nobody in the list"]
     assert [one.file for one, _ in found.unusable] == ["photo.png"]
@@ -80,6 +81,27 @@ def test_a_zip_from_canvas_is_sorted_by_student_and_the_last_attempt_is_chosen(b
     assert write(built, found) == 0
     assert (built.gradebook / "submitted" / "ada" / TINY / f"{TINY}.ipynb").read_bytes() == notebook
     assert len(list((built.gradebook / "attempts" / "ada" / TINY).iterdir())) == 2
+
+
+def test_a_number_that_a_browser_gave_makes_no_file_of_canvas_later(built: Course, tmp_path: Path, notebook: bytes) -> None:
+    older, newer = notebook + b" ", notebook
+    source = archive(tmp_path, {f"ada_101_9001_{TINY} (2).ipynb": older, f"ada_101_9007_{TINY}.ipynb": newer})
+    found = collected(built, source)
+    assert [attempt.found.content for attempt in found.chosen] == [newer]
+    write(built, found)
+    assert [path.read_bytes() for path in attempts(built, built.chapters()[0], "ada-101")] == [older, newer]
+
+
+def test_every_attempt_is_kept_where_the_platform_numbers_none(built: Course, tmp_path: Path, notebook: bytes) -> None:
+    several = [notebook + b" " * number for number in range(4)]
+    here = "Ada_201_assignsubmission_file_"
+    for contents in ({f"{here}/a.ipynb": several[0], f"{here}/b.ipynb": several[1]}, {f"{here}/a.ipynb": several[2]}):
+        for _ in range(2):
+            write(built, collected(built, archive(tmp_path, contents)))
+    (tmp_path / "in" / "Ada-201").mkdir(parents=True)
+    (tmp_path / "in" / "Ada-201" / "x.ipynb").write_bytes(several[3])
+    write(built, collected(built, tmp_path / "in"))
+    assert [path.read_bytes() for path in attempts(built, built.chapters()[0], "Ada-201")] == several
 
 
 def test_a_zip_from_moodle_with_folders_or_without_is_sorted_too(built: Course, tmp_path: Path, notebook: bytes) -> None:

@@ -45,6 +45,13 @@ def test_canvas_s_own_column_is_filled_and_its_maximum_kept(tmp_path: Path) -> N
     assert not (tmp_path / "y.csv").exists()
 
 
+def test_what_canvas_has_for_somebody_without_a_mark_stays(tmp_path: Path) -> None:
+    text = "Student,ID,SIS Login ID,Section,05_lines\nAda,1,ada,A,5\nBob,2,bob,A,EX\nCy,3,cy,A,\nDi,4,di,A,9\n"
+    (tmp_path / "canvas.csv").write_text(text, encoding="utf-8")
+    made = export(tmp_path / "canvas.csv", "05_lines", [sheet("ada", 4.0, None), sheet("di", 1.0)], tmp_path / "x.csv")
+    assert [row[-1] for row in written(made.path, "utf-8")[1:]] == ["5", "EX", "", "1"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_moodle_s_worksheet_comes_back_as_it_was_with_marks(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "moodle.csv").write_text(WORKSHEET, encoding=encoding)

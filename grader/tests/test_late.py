@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,8 @@ from grader import ledger
 from grader.cli import app
 from grader.course import Course
 from grader.errors import LedgerError
+from grader.handed_in import collect
+from grader.handed_in.archives import files
 from grader.ledger import lateness
 from grader.ledger.gradebook import gradebook
 from grader.ledger.submissions import TIMESTAMP, attempts_folder
@@ -97,6 +100,18 @@ def test_of_several_attempts_the_best_counts_if_the_course_says_so(built: Course
     grade(built)
     assert totals(built) == {"ada": 8.0}
     assert [graded.outcome for graded in ledger.grade(built, built.chapters(), OWN)] == ["up to date"]
+
+
+def test_the_best_of_what_was_collected_counts_also_where_the_platform_numbers_no_attempt(built: Course, tmp_path: Path) -> None:
+    cost(built, 'c.Attempts.counts = "best"')
+    for answers in (RIGHT, RIGHT | {"length": WRONG}):
+        made = hand_in(built, "made", answers)
+        (tmp_path / "in" / "ada").mkdir(parents=True, exist_ok=True)
+        shutil.copy(made, tmp_path / "in" / "ada" / made.name)
+        shutil.rmtree(made.parents[1])
+        collect.write(built, collect.sort(built, files(tmp_path / "in"), None))
+    grade(built)
+    assert totals(built) == {"ada": 8.0}
 
 
 def test_a_better_attempt_that_came_late_may_be_worth_less(built: Course) -> None:
