@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from grader.course import Chapter, Course
 from grader.engine import sandbox
 from grader.engine.fleet import Fleet
-from grader.engine.grade import Failure, Result
+from grader.engine.grade import TIME_LIMIT, Failure, Result
 from grader.engine.plan import Plan, Seconds, Task, plan_of, task_of
 from grader.errors import LedgerError
 from grader.ledger import stock
@@ -283,7 +283,7 @@ def _problems(handed_in: HandedIn, state: State) -> list[Problem]:
     notes = [Note(*note) for note in state.notes]
     if state.outcome in REMEDIES:
         notes.append(Note(state.why, REMEDIES[state.outcome]))
-    slow = [name for name, (error, _) in state.failures.items() if error == "TimeLimitError"]
+    slow = [name for name, (error, _) in state.failures.items() if error == TIME_LIMIT]
     if slow:
         notes.append(Note(f"stopped at the time limit: {', '.join(slow)}", "look for an endless loop; the other cells were graded"))
     if not state.sandboxed:

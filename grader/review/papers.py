@@ -37,6 +37,7 @@ class Answer:
     behaviours: Behaviours  # check that failed → what the answer did there; empty where the engine did not grade it
     mistake: Known | None
     seconds: float | None  # of the processor, for the answer and its checks
+    error: str = ""  # what the answer's own cell raised
 
     @property
     def points(self) -> float:
@@ -87,6 +88,7 @@ def _answer(paper: Paper, exercise: Exercise, mistakes: Sequence[Known]) -> Answ
     marks = tuple(mark for mark in paper.sheet.marks if mark.cell in checks)
     source = paper.answers.get(exercise.id, "")
     behaviours = {check: parts for check, parts in (paper.state.behaviours if paper.state else {}).items() if check in checks}
+    error = paper.sheet.errors.get(exercise.id, "")
     mistake = None
     if not paper.answers:
         standing = Standing.NOTHING
@@ -98,4 +100,4 @@ def _answer(paper: Paper, exercise: Exercise, mistakes: Sequence[Known]) -> Answ
         mistake = match(mistakes, exercise.id, behaviours) if behaviours else None
         standing = Standing.MISTAKE if mistake else Standing.OTHER
     times = [seconds for name, seconds in (paper.state.times if paper.state else {}).items() if name in checks or name == exercise.id]
-    return Answer(paper.sheet.student, exercise, source, marks, standing, behaviours, mistake, sum(times) if times else None)
+    return Answer(paper.sheet.student, exercise, source, marks, standing, behaviours, mistake, sum(times) if times else None, error)

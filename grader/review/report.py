@@ -6,14 +6,14 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.course import Chapter, Course
 from grader.files import write_if_changed
 from grader.review.pages import page
-from grader.review.papers import Standing, read_classes
+from grader.review.papers import ReadClass, Standing, read_classes
 from grader.review.similarity import Pair, similar
 from grader.review.statistics import FEW, ClassFigures, figures
 from grader.safe_text import no_formula
@@ -41,7 +41,7 @@ class Report:
 def report(course: Course, chapters: Sequence[Chapter]) -> Iterator[Report]:
     """Write gradebook/report/<chapter>.html, .json and .csv for each of `chapters` that somebody handed in; yield each.
 
-    Beside it stands <chapter>-similarity.html, with the pairs of answers that resemble each other.
+    Beside it stand <chapter>-students.csv, a line for each, and <chapter>-similarity.html, with the answers that resemble each other.
     """
     for read in read_classes(course, chapters):
         if not read.papers:
@@ -62,8 +62,9 @@ def report(course: Course, chapters: Sequence[Chapter]) -> Iterator[Report]:
         )
         write_if_changed(place.with_suffix(".html"), html.encode())
         write_if_changed(resembling, page("similarity", title=f"{read.lesson.number} {read.lesson.title}", pairs=pairs).encode())
-        write_if_changed(place.with_suffix(".json"), _json(found).encode())
-        write_if_changed(place.with_suffix(".csv"), _csv(found).encode("utf-8-sig"))  # Excel takes it for something else without the mark
+        write_if_changed(place.with_suffix(".json"), _json(found, pairs).encode())
+        for name, rows in ((f"{chapter.name}.csv", _exercises(found)), (f"{chapter.name}-students.csv", _students(read, found))):
+            write_if_changed(place.with_name(name), _csv(rows).encode("utf-8-sig"))  # Excel takes it for something else without the mark
         yield Report(found, pairs, place.with_suffix(".html"), resembling)
 
 
@@ -72,35 +73,58 @@ def folder(course: Course) -> Path:
     return course.gradebook / "report"
 
 
-def _json(found: ClassFigures) -> str:
+def _json(found: ClassFigures, pairs: Sequence[Pair]) -> str:
     derived = {"students": found.students, "mean": found.mean, "median": found.median, "distribution": found.distribution}
-    return json.dumps(dataclasses.asdict(found) | derived, ensure_ascii=False, indent=1)
+    resembling = [
+        {
+            "students": [pair.one, pair.other],
+            "characters": pair.characters,
+            "share": pair.share,
+            "exercises": [shared.exercise.id for shared in pair.shared],
+        }
+        for pair in pairs
+    ]
+    return json.dumps(dataclasses.asdict(found) | derived | {"pairs": resembling}, ensure_ascii=False, indent=1)
 
 
-def _csv(found: ClassFigures) -> str:
-    """A line for every exercise, and one for every mistake that was made in it."""
+def _csv(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    standings = [standing.value for standing in Standing]
-    writer.writerow(["exercise", "title", "mistake", "students", "points", "points earned", "discrimination", "seconds", *standings])
-    for exercise in found.exercises:
-        discrimination = "" if exercise.discrimination is None else f"{exercise.discrimination:.3f}"
-        seconds = "" if exercise.seconds is None else f"{exercise.seconds:.3f}"
-        writer.writerow(
-            [
-                exercise.id,
-                no_formula(exercise.title),
-                "",
-                found.students,
-                f"{exercise.points:g}",
-                f"{exercise.difficulty:.3f}",
-                discrimination,
-                seconds,
-                *(exercise.standings[standing] for standing in standings),
-            ]
-        )
-        for mistake in exercise.mistakes:
-            writer.writerow([exercise.id, no_formula(exercise.title), no_formula(mistake.headline), len(mistake.students)])
-        for number, cluster in enumerate(exercise.clusters, start=1):
-            writer.writerow([exercise.id, no_formula(exercise.title), f"unknown mistake {number}", len(cluster.students)])
+    csv.writer(text).writerows([no_formula(value) if isinstance(value, str) else value for value in row] for row in rows)
     return text.getvalue()
+
+
+def _exercises(found: ClassFigures) -> Iterator[list[object]]:
+    """A line for every exercise, and one for every mistake that was made in it."""
+    standings = [standing.value for standing in Standing]
+    yield ["exercise", "title", "mistake", "students", "points", "points earned", "discrimination", "seconds", *standings]
+    for exercise in found.exercises:
+        figures = [f"{exercise.points:g}", _number(exercise.difficulty), _number(exercise.discrimination), _number(exercise.seconds)]
+        yield [exercise.id, exercise.title, "", found.students, *figures, *(exercise.standings[standing] for standing in standings)]
+        for mistake in exercise.mistakes:
+            yield [exercise.id, exercise.title, mistake.headline, len(mistake.students)]
+        for number, cluster in enumerate(exercise.clusters, start=1):
+            yield [exercise.id, exercise.title, f"unknown mistake {number}", len(cluster.students)]
+
+
+def _students(read: ReadClass, found: ClassFigures) -> Iterator[list[object]]:
+    """A line for every student: the total, the points of every exercise and the mistake that is known, what to look at."""
+    exercises = read.lesson.exercises
+    yield [
+        "student",
+        "total",
+        "possible",
+        *(title for exercise in exercises for title in (exercise.id, f"{exercise.id}: mistake")),
+        "to look at",
+    ]
+    for student, total in found.totals.items():
+        answers = {answer.exercise.id: answer for answer in read.by(student)}
+        columns: list[object] = []
+        for exercise in exercises:
+            answer = answers[exercise.id]
+            columns += [f"{answer.points:g}", answer.mistake.mistake.headline if answer.mistake else ""]
+        notices = "; ".join(notice.found for notice in found.notices if notice.student == student)
+        yield [student, f"{total:g}", f"{found.possible:g}", *columns, notices]
+
+
+def _number(value: float | None) -> float | str:
+    return "" if value is None else round(value, 3)

@@ -23,13 +23,13 @@ from grader.lesson import Exercise, Lesson
 from grader.review.pages import MANY, text
 from grader.review.papers import ReadClass, Standing
 
-PIECE, WINDOW = (
-    25,
-    1,
-)  # characters of normalised code that make a piece; every piece is kept, for which ones a longer window keeps is left to chance
+PIECE = 25  # characters of normalised code that make a piece
+WINDOW = 1  # every piece is kept: which ones a longer window keeps is left to chance
 COMMON, COMMON_SHARE = 5, 0.1  # a piece that more students have than this, and than this share of the class, is common
-SHARE = 0.8  # of the uncommon code of whoever wrote less of it; see `grader.bench.similarity`
+# A pair is listed that shares so much of all its code, or nearly all of the code of a few exercises; see `grader.bench.similarity`.
+SHARE = 0.8  # of the uncommon code of whoever wrote less of it
 LEAST = 150  # characters of normalised code: less may be chance
+NEARLY_ALL, ENOUGH = 0.9, 500  # the share of an exercise's uncommon code that makes it a copy; characters in copies, together
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,31 @@ def fingerprints(lesson: Lesson, answers: Mapping[str, str]) -> Prints:
     return {exercise.id: _fingerprint(answers[exercise.id], _known(exercise)) for exercise in lesson.exercises if exercise.id in answers}
 
 
-def shared(ours: Prints, theirs: Prints) -> tuple[int, float]:
-    """Return how many characters of uncommon code two people share, and the share of that of whoever wrote less."""
-    both = [int(compare_files(ours[name], theirs[name])[0]) for name in ours.keys() & theirs.keys()]
+@dataclass(frozen=True)
+class Overlap:
+    """How much uncommon code two people share, in characters of normalised code."""
+
+    characters: int
+    share: float  # of that of whoever wrote less
+    copied: int  # the characters of the exercises in which nearly all of it is shared
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether this is a pair to look at."""
+        return (self.characters >= LEAST and self.share >= SHARE) or self.copied >= ENOUGH
+
+
+def overlap(ours: Prints, theirs: Prints) -> Overlap:
+    """Return how much two people share."""
+    both = {name: int(compare_files(ours[name], theirs[name])[0]) for name in ours.keys() & theirs.keys()}
+    characters = sum(both.values())
+    copied = sum(shared for name, shared in both.items() if shared >= NEARLY_ALL * max(1, _least(ours[name], theirs[name])))
     least = min(sum(int(fingerprint.token_coverage) for fingerprint in own.values()) for own in (ours, theirs))
-    return sum(both), min(1.0, sum(both) / least) if least else 0.0
+    return Overlap(characters, min(1.0, characters / least) if least else 0.0, copied)
 
 
-def is_listed(characters: int, share: float) -> bool:
-    """Say whether two people who share so much are a pair to look at."""
-    return characters >= LEAST and share >= SHARE
+def _least(one: CodeFingerprint, other: CodeFingerprint) -> int:
+    return min(int(one.token_coverage), int(other.token_coverage))
 
 
 def _prints(read: ReadClass) -> dict[str, Prints]:
@@ -128,16 +143,16 @@ def _candidates(prints: dict[str, Prints]) -> list[tuple[str, str]]:
 
 
 def _pair(one: str, other: str, ours: Prints, theirs: Prints, exercises: dict[str, Exercise]) -> Pair | None:
-    characters, share = shared(ours, theirs)
-    if not is_listed(characters, share):
+    found = overlap(ours, theirs)
+    if not found.is_listed:
         return None
     parts = []
     for name, exercise in exercises.items():
         if name in ours and name in theirs:
-            overlap, _, slices = compare_files(ours[name], theirs[name])
-            if overlap:
+            characters, _, slices = compare_files(ours[name], theirs[name])
+            if characters:
                 parts.append(Shared(exercise, _marked(ours[name], slices[0]), _marked(theirs[name], slices[1])))
-    return Pair(one, other, characters, share, tuple(parts))
+    return Pair(one, other, found.characters, found.share, tuple(parts))
 
 
 def _marked(fingerprint: CodeFingerprint, slices: Sequence[Sequence[int]]) -> Markup:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from grader.engine.grade import TIME_LIMIT
 from grader.ledger import Paper
 from grader.lesson import Exercise
 from grader.review.mistakes import alike
@@ -186,7 +187,7 @@ def _clusters(answers: Sequence[Answer]) -> tuple[Cluster, ...]:
     for answer in answers:
         if answer.standing is not Standing.OTHER or not answer.behaviours:
             continue
-        group = next((group for group in groups if alike(group[0].behaviours, answer.behaviours)), None)
+        group = next((group for group in groups if _same(group[0], answer)), None)
         if group is None:
             groups.append([answer])
         else:
@@ -195,9 +196,15 @@ def _clusters(answers: Sequence[Answer]) -> tuple[Cluster, ...]:
     return tuple(_cluster(group) for group in groups)
 
 
+def _same(one: Answer, other: Answer) -> bool:
+    """Say whether two answers do the same; where their own cells fail, all that the checks see is that a name is missing."""
+    return one.error == other.error and alike(one.behaviours, other.behaviours)
+
+
 def _cluster(group: Sequence[Answer]) -> Cluster:
     example = min(group, key=lambda answer: len(answer.source))  # the shortest shows the mistake best
-    messages = {mark.cell: mark.message for mark in example.marks if mark.message}
+    own = {example.exercise.id: example.error} if example.error else {}
+    messages = own | {mark.cell: mark.message for mark in example.marks if mark.message}
     return Cluster(tuple(answer.student for answer in group), example.source, messages)
 
 
@@ -211,6 +218,8 @@ def _notices(read: ReadClass) -> Iterator[Notice]:
             yield Notice(student, "nothing could be run: `make grade` says why")
         if paper.state and not paper.state.sandboxed:
             yield Notice(student, "graded without a sandbox")
+        if paper.state and (slow := [cell for cell, (name, _) in paper.state.failures.items() if name == TIME_LIMIT]):
+            yield Notice(student, f"stopped at the time limit: {', '.join(slow)}")
         for found, _ in paper.state.notes if paper.state else []:
             yield Notice(student, found)
         waiting = [mark.cell for mark in paper.sheet.marks if mark.points is None]

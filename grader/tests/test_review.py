@@ -25,7 +25,7 @@ from grader.review import similarity
 from grader.review.feedback import feedback
 from grader.review.pages import LONGEST, code, page, prose, text
 from grader.review.papers import Standing, read_class
-from grader.review.report import Report, report
+from grader.review.report import Report, _json, report
 from grader.review.statistics import figures
 from grader.tests.conftest import ROOT, judged_course
 from grader.tests.test_ledger import hand_in
@@ -58,6 +58,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> GradedClass:
     hand_in(course, "sum and half", right | {"mean": SUM, "root": HALF})
     hand_in(course, "twice", right | {"mean": TWICE})
     hand_in(course, "twice again", right | {"mean": THRICE})
+    hand_in(course, "no python", right | {"mean": "def mean(x:\n"})
+    hand_in(course, "ends", right | {"mean": "import os\nos._exit(3)"})
     hand_in(course, "blank", {})
     hand_in(course, "endless", right | {"root": ENDLESS})
     hand_in(course, "broken", {}).write_text("{", encoding="utf-8")
@@ -79,14 +81,21 @@ def test_the_report_counts_the_mistakes_and_clusters_what_is_unknown(graded: Gra
         ("root", "root-half", ("sum and half",)),
     ]
     mean, root = found.exercises
-    assert [cluster.students for cluster in mean.clusters] == [("twice", "twice again")]
+    assert [cluster.students for cluster in mean.clusters] == [("twice", "twice again"), ("ends",), ("no python",)], (
+        "alike to the checks, not to a person"
+    )
+    assert "SyntaxError" in mean.clusters[2].messages["mean"]
     assert mean.clusters[0].example == TWICE
-    assert mean.standings == {"right": 7, "known mistake": 2, "other mistake": 2, "untouched": 1, "nothing could be run": 1}
-    assert (root.standings["right"], root.standings["other mistake"]) == (9, 1)
+    assert mean.standings == {"right": 7, "known mistake": 2, "other mistake": 4, "untouched": 1, "nothing could be run": 1}
+    assert (root.standings["right"], root.standings["other mistake"]) == (11, 1)
     assert root.slowest is None or root.slowest[0] == "endless"
-    assert found.students == 13
-    assert sum(found.distribution) == 13
-    assert {(notice.student, notice.found.partition(":")[0]) for notice in found.notices} >= {("broken", "nothing could be run")}
+    assert found.students == 15
+    assert sum(found.distribution) == 15
+    assert {(notice.student, notice.found.partition(":")[0]) for notice in found.notices} >= {
+        ("broken", "nothing could be run"),
+        ("endless", "stopped at the time limit"),
+        ("ends", "crashed"),
+    }
 
 
 def test_the_figures_are_those_of_the_marks(graded: GradedClass) -> None:
@@ -114,6 +123,19 @@ def test_the_report_is_one_page_that_asks_for_nothing_and_says_the_same_as_csv_a
     rows = list(csv.DictReader(io.StringIO(place.with_suffix(".csv").read_text(encoding="utf-8-sig"))))
     assert [(row["exercise"], row["mistake"], row["students"]) for row in rows if row["mistake"]][:1] == [
         ("mean", graded.report.figures.exercises[0].mistakes[0].headline, "2")
+    ]
+    assert data["pairs"] == [], "what the class has in common resembles nothing"
+    students = place.with_name(f"{place.stem}-students.csv").read_text(encoding="utf-8-sig")
+    lines = {row["student"]: row for row in csv.DictReader(io.StringIO(students))}
+    assert {name: float(row["total"]) for name, row in lines.items()} == graded.report.figures.totals
+    assert lines["sum"]["mean: mistake"] == graded.report.figures.exercises[0].mistakes[0].headline
+    assert "stopped at the time limit" in lines["endless"]["to look at"]
+
+
+def test_pairs_stand_in_the_json_too(graded: GradedClass) -> None:
+    pair = similarity.Pair("ada", "bob", 600, 0.5, ())
+    assert json.loads(_json(graded.report.figures, [pair]))["pairs"] == [
+        {"students": ["ada", "bob"], "characters": 600, "share": 0.5, "exercises": []}
     ]
 
 
@@ -193,6 +215,9 @@ def test_copies_are_found_however_they_are_laid_out_and_what_everybody_has_is_no
     assert (pair.one, pair.other) == ("author", "copier")
     assert pair.share > similarity.SHARE
     assert "<mark>" in pair.shared[0].one
+    monkeypatch.setattr(similarity, "SHARE", 2)
+    monkeypatch.setattr(similarity, "ENOUGH", 50)
+    assert len(similarity.similar(read_class(built, built.chapters()[0]))) == 1, "nearly all of an exercise, whatever the rest"
     monkeypatch.setattr(similarity, "COMMON", 1)
     monkeypatch.setattr(similarity, "COMMON_SHARE", 0)
     assert similarity.similar(read_class(built, built.chapters()[0])) == [], "what more than one has is common now"
