@@ -24,6 +24,7 @@ console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isat
 
 WATCH_SECONDS = 0.5  # between two looks at a lesson
 MOST_FREQUENT = 5  # mistakes of a class that are told in the terminal
+UNGRADED = "nothing of what was asked for is graded\n    remedy: run `make grade`"
 UNSAFE = """WITHOUT A SANDBOX: what students wrote runs with your rights. It can read the solutions and the gradebook, change marks, delete
 your files and use the network. The graded copies and the list of problems will say so."""
 
@@ -256,16 +257,17 @@ def collect(
     Example: grader collect ~/Downloads/submissions.zip 05 --roster class.csv
     """
     from grader.handed_in import roster as lists
-    from grader.handed_in.archives import files
-    from grader.handed_in.collect import sort, write
+    from grader.handed_in.collect import handed_in, sort, write
     from grader.handed_in.collect_print import show
     from grader.ledger import lateness
 
     course, chapters = select([lesson] if lesson else None)
     known = lists.read(roster) if roster else lists.load(course)
     with console.status("reading"):
-        collection = sort(course, files(source), known, chapters[0] if lesson else None)
+        collection = sort(course, handed_in(course, source), known, chapters[0] if lesson else None)
     show(collection, known, console)
+    if not collection.chosen:
+        fail(f"{source}: nothing to grade\n    remedy: name what was downloaded from the platform; what is wrong with it stands above")
     if dry_run:
         console.print("nothing was written: --dry-run")
         return
@@ -279,9 +281,7 @@ def collect(
             console.print(f"{late_one.name}: nobody said when it is due: being late costs nothing", style="yellow", markup=False)
             console.print(f'    remedy: grader due {late_one.number} "2026-11-30 23:59 +0100", then collect again', markup=False)
     changed = write(course, collection, late)
-    console.print(
-        f"{changed} of {len(collection.chosen)} notebooks are new or changed. Next: make grade" if collection.chosen else "nothing to grade"
-    )
+    console.print(f"{changed} of {len(collection.chosen)} notebooks are new or changed. Next: make grade")
 
 
 @app.command()
@@ -373,8 +373,10 @@ def report(lessons: Lessons = None) -> None:
     from grader.review.report import report as run
 
     course, chapters = select(lessons)
+    written = 0
     with console.status("reading the class"):
         for made in run(course, chapters):
+            written += 1
             found = made.figures
             console.print(f"{found.chapter}: {found.students} students, mean {found.mean:.1f} of {found.possible:g}", markup=False)
             for exercise, mistake in found.mistakes[:MOST_FREQUENT]:
@@ -382,8 +384,8 @@ def report(lessons: Lessons = None) -> None:
             if made.pairs:
                 place = made.similarity.relative_to(course.root)
                 console.print(f"    pairs of students who share uncommon code: {len(made.pairs)}; look at {place}", markup=False)
-    if not folder(course).is_dir():
-        fail(f"{course.gradebook}: nothing is graded\n    remedy: run `make grade`")
+    if not written:
+        fail(f"{course.gradebook}: {UNGRADED}")
     console.print(f"Open {folder(course).relative_to(course.root)}/<chapter>.html. Next: make feedback")
 
 
@@ -403,6 +405,8 @@ def feedback(
     course, chapters = select(lessons)
     with console.status("writing"):
         written = sum(1 for _ in run(course, chapters, explanations=explanations))
+    if not written:
+        fail(f"{course.gradebook}: {UNGRADED}")
     console.print(f"wrote {written} pages to {(course.gradebook / 'feedback').relative_to(course.root)}. Next: make export")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -18,7 +19,8 @@ from grader.safe_text import no_formula
 CANVAS = ("student", "id", "sis user id", "sis login id", "section")  # what Canvas needs to know whose a row is, in its own order
 POINTS_POSSIBLE = "    Points Possible"
 MOODLE_MARK, MOODLE_MAXIMUM = "grade", "maximum grade"
-NAMES = ("student", "full name")  # columns that a student writes, in a way
+# columns that the platform reads back: ids, marks, and what an instructor wrote; students may have written what stands in any other
+READ_BACK = {"id", "sis user id", "sis login id", "identifier", "id number", MOODLE_MARK, MOODLE_MAXIMUM, "feedback comments"}
 
 
 class ExportError(GraderError):
@@ -60,6 +62,11 @@ def export(platform: Path, chapter: str, sheets: Sequence[Sheet], out: Path, col
         else:
             done.append(student.key)
             filled.mark(row, rounded(max(sheet.total, 0.0), possible, filled.maximum))
+    if not done:
+        raise ExportError(
+            f"{platform}: none of its students has a mark to fill in: {len(empty)} have none, {len(unmarked)} wait for one by hand\n"
+            "    remedy: run `make grade`, give marks by hand in `make formgrader`, or name the file of this class"
+        )
     write_if_changed(out, _text(filled.header, filled.rows(), read).encode(read.encoding))
     return Export(out, tuple(done), tuple(empty), tuple(unmarked), tuple(marks), (possible, filled.maximum))
 
@@ -92,14 +99,8 @@ class _Canvas:
         self.maximum = possible
         for row in read.rows:
             if row and row[0].strip() == POINTS_POSSIBLE.strip():
-                self.maximum = self._number(row, possible)
+                self.maximum = _number(_cell(row, self.place), possible)
                 self.marks[id(row)] = f"{self.maximum:g}"
-
-    def _number(self, row: list[str], otherwise: float) -> float:
-        try:
-            return float(row[self.place]) if self.place is not None else otherwise
-        except (ValueError, IndexError):
-            return otherwise
 
     def mark(self, row: list[str], points: str) -> None:
         self.marks[id(row)] = points
@@ -109,7 +110,16 @@ class _Canvas:
 
 
 def _cell(row: list[str], place: int | None) -> str:
-    return row[place] if place is not None and place < len(row) else ""
+    return row[place] if place is not None else ""
+
+
+def _number(text: str, otherwise: float) -> float:
+    """Return the number that a cell holds; a platform writes other things too, such as a dash."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return otherwise
+    return number if math.isfinite(number) else otherwise
 
 
 class _Moodle:
@@ -125,16 +135,16 @@ class _Moodle:
         self.place = read.columns.index(MOODLE_MARK)
         self.maximum = possible
         if MOODLE_MAXIMUM in read.columns:
-            maxima = {row[read.columns.index(MOODLE_MAXIMUM)].replace(",", ".") for row in read.rows if row}
+            maxima = {row[read.columns.index(MOODLE_MAXIMUM)] for row in read.rows if any(row)}
             if len(maxima) == 1:
-                self.maximum = float(maxima.pop() or possible)
+                self.maximum = _number(maxima.pop(), possible)
         self.marks: dict[int, str] = {}
 
     def mark(self, row: list[str], points: str) -> None:
         self.marks[id(row)] = points
 
     def rows(self) -> list[list[str]]:
-        filled = [[*row, *[""] * (len(self.header) - len(row))] for row in self.read.rows]
+        filled = [[*row] for row in self.read.rows]
         for row, original in zip(filled, self.read.rows, strict=True):
             row[self.place] = self.marks.get(id(original), row[self.place])
         return filled
@@ -144,7 +154,9 @@ def _text(header: list[str], rows: list[list[str]], read: Table) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=read.delimiter)
     writer.writerow(header)
-    names = [place for place, name in enumerate(header) if name.strip().lower() in NAMES]
+    kept = {place for place, name in enumerate(header) if name.strip().lower() in READ_BACK}
+    if "student" in read.columns:
+        kept.add(len(header) - 1)  # Canvas's column of the chapter
     for row in rows:
-        writer.writerow([no_formula(cell) if place in names else cell for place, cell in enumerate(row)])
+        writer.writerow([cell if place in kept or cell == "-" else no_formula(cell) for place, cell in enumerate(row)])
     return text.getvalue()

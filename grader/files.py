@@ -20,14 +20,22 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to write to, which then takes its name; GraderError, and nothing there, where that cannot be done."""
+    """Give a place beside `path` to write to, which then takes its name; GraderError where that cannot be done.
+
+    Whatever ends it before, nothing is left of it, and no folder that was made for it.
+    """
     partial = path.with_name(path.name + ".partial")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
-            partial.unlink()
+            partial.unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+        if not isinstance(error, OSError):
+            raise
         what = f"{error.strerror}: {error.filename}" if error.filename and error.filename != str(partial) else error.strerror
         raise GraderError(f"{path}: cannot be written: {what}\n    remedy: make room on the disk, or make the folder writable") from error

@@ -70,7 +70,7 @@ def write_csv(path: Path, sheets: Sequence[Sheet]) -> None:
             writer.writerow([sheet.chapter, student, exercise, "" if points is None else f"{points:g}", f"{possible:g}"])
         if sheet.penalty:
             writer.writerow([sheet.chapter, student, "late penalty", f"{-sheet.penalty:g}", "0"])
-    write_if_changed(path, text.getvalue().encode())
+    write_if_changed(path, text.getvalue().encode("utf-8-sig"))  # Excel takes it for something else without the mark
 
 
 def _points(points: float | None, possible: float) -> str:

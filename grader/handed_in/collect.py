@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from grader.course import Chapter, Course
 from grader.files import write_if_changed
-from grader.handed_in.archives import Found
+from grader.handed_in.archives import ArchiveError, Found, files
 from grader.handed_in.roster import Roster, Student, key
 from grader.ledger.submissions import TIMESTAMP, attempts_folder, submitted
 from grader.notebook import COURSE_KEY
@@ -44,6 +44,13 @@ class Collection:
         return len({attempt.student.key for attempt in self.chosen})
 
 
+def handed_in(course: Course, source: Path) -> Iterator[Found]:
+    """Yield every file of a folder or archive; ArchiveError where it cannot be read, or is a folder that holds the course itself."""
+    if course.root.resolve().is_relative_to(source.resolve()):
+        raise ArchiveError(f"{source}: holds the course itself\n    remedy: name what was downloaded: make collect FROM=submissions.zip")
+    yield from files(source)
+
+
 def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter: Chapter | None = None) -> Collection:
     """Say what belongs to whom; the last attempt of each student at each chapter is chosen.
 
@@ -51,10 +58,11 @@ def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter:
     """
     collection = Collection()
     known = {chapter.name: chapter for chapter in course.chapters()}
+    taken: list[Attempt] = []
     attempts: defaultdict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for one in found:
-        if one.content is None or not one.file.lower().endswith(".ipynb"):
-            collection.unusable.append((one, one.problem or "no notebook"))
+        if one.content is None:
+            collection.unusable.append((one, one.problem))
             continue
         of = _chapter(known, one)
         if of is None:
@@ -62,14 +70,19 @@ def sort(course: Course, found: Iterable[Found], roster: Roster | None, chapter:
             continue
         match _who(one, roster):
             case Student() as student:
-                attempt = Attempt(student, of, one)
+                taken.append(Attempt(student, of, one))
             case str(why):
                 collection.unknown.append((one, why))
-                continue
-        if chapter and of != chapter:
-            collection.elsewhere.append((attempt, of.name))
+    owners: defaultdict[str, set[Student]] = defaultdict(set)
+    for attempt in taken:
+        owners[attempt.student.key.casefold()].add(attempt.student)
+    for attempt in taken:
+        if len(owners[attempt.student.key.casefold()]) > 1:
+            collection.unknown.append((attempt.found, f"another student would get the same folder, {attempt.student.key}"))
+        elif chapter and attempt.chapter != chapter:
+            collection.elsewhere.append((attempt, attempt.chapter.name))
         else:
-            attempts[student.key, of.name].append(attempt)
+            attempts[attempt.student.key, attempt.chapter.name].append(attempt)
     for several in attempts.values():
         *earlier, last = sorted(several, key=lambda attempt: attempt.found.attempt)
         collection.chosen.append(last)
@@ -130,9 +143,8 @@ def _who(found: Found, roster: Roster | None) -> Student | str:
     if not found.called:
         return "its name says nothing of a student"
     if roster is None:
-        return Student(
-            key(found.called[-1] if len(found.called) == 1 else f"{found.called[-1]}-{found.called[0]}"), found.called[-1], found.called
-        )
+        name = key("-".join(reversed(found.called)))
+        return Student(name, found.called[-1], found.called) if name else "its name cannot be that of a folder"
     students = roster.find(*found.called)
     if len(students) == 1:
         return students[0]

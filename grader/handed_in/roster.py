@@ -55,7 +55,7 @@ class Table:
 
     path: Path
     header: list[str]
-    rows: list[list[str]]
+    rows: list[list[str]]  # each at least as long as the header
     delimiter: str
     encoding: str  # "utf-8", "utf-8-sig" or "utf-16"
 
@@ -74,7 +74,8 @@ class Table:
             )
         students: list[Student | None] = []
         for line, row in enumerate(self.rows, 2):
-            student = form(defaultdict(str, zip(self.columns, (cell.strip() for cell in row), strict=False)))
+            cells = defaultdict(str, zip(self.columns, (cell.strip() for cell in row), strict=False))
+            student = form(cells) if any(row) else None
             if student and not student.key:
                 raise RosterError(f"{self.path}: line {line}: no id for '{visible(student.name)}'\n    remedy: fill it in")
             students.append(student)
@@ -85,8 +86,12 @@ def table(path: Path) -> Table:
     """Read a CSV with commas, semicolons or tabs, in UTF-8 or UTF-16. Raises RosterError where that cannot be done."""
     text, encoding = _text(path)
     delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    return Table(path, rows[0] if rows else [], rows[1:], delimiter, encoding)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header, *rows = list(reader) or [[]]
+    except csv.Error as error:  # a quotation mark that nothing closes, a cell that never ends
+        raise RosterError(f"{path}: line {reader.line_num}: {error}\n    remedy: save it anew as 'CSV UTF-8'") from error
+    return Table(path, header, [[*row, *[""] * (len(header) - len(row))] for row in rows], delimiter, encoding)
 
 
 def read(path: Path) -> Roster:
@@ -95,6 +100,8 @@ def read(path: Path) -> Roster:
     Raises RosterError, with the line, where it cannot be used.
     """
     students = [student for student in table(path).students() if student]
+    if not students:
+        raise RosterError(f"{path}: no student stands in it\n    remedy: name the list of the class")
     _require_unique(path, students)
     return Roster(tuple(students))
 
@@ -135,8 +142,8 @@ def _participants(cells: dict[str, str]) -> Student:
     return Student(key(cells["email address"]), name, tuple(filter(None, (cells["id number"], cells["email address"]))))
 
 
-def _own(cells: dict[str, str]) -> Student | None:
-    return Student(key(cells["id"]), cells["name"], (cells["id"],)) if any(cells.values()) else None
+def _own(cells: dict[str, str]) -> Student:
+    return Student(key(cells["id"]), cells["name"], (cells["id"],))
 
 
 FORMS: list[tuple[set[str], Callable[[dict[str, str]], Student | None]]] = [

@@ -55,12 +55,21 @@ def _make(course: Course) -> None:
     begun = beginning(course)
     begun.unlink(missing_ok=True)
     engine = create_engine(f"sqlite:///{begun}")
-    Base.metadata.create_all(engine)
-    with engine.begin() as connection:  # as Gradebook has it, but that it starts a program for several seconds to ask for the version
-        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": _schema()})
-    engine.dispose()
-    begun.replace(database(course))
+    try:
+        Base.metadata.create_all(engine)
+        with engine.begin() as connection:  # as Gradebook has it, but that it starts a program for several seconds to ask for the version
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": _schema()})
+        engine.dispose()
+        begun.replace(database(course))
+    except (OSError, SQLAlchemyError) as error:
+        engine.dispose()
+        begun.unlink(missing_ok=True)
+        raise _unwritable(database(course), getattr(error, "orig", error)) from error
+
+
+def _unwritable(path: Path, error: object) -> LedgerError:
+    return LedgerError(f"{path}: cannot be written: {error}\n    remedy: make room on the disk, or make the folder writable")
 
 
 def beginning(course: Course) -> Path:
@@ -186,13 +195,15 @@ def _graded_copy(path: Path) -> _GradedCopy:
 @contextmanager
 def alone(course: Course) -> Iterator[None]:
     """Keep every other process of ours from writing marks; LedgerError where one is at it. A process that dies holds nothing up."""
-    course.gradebook.mkdir(parents=True, exist_ok=True)
     lock = FileLock(course.gradebook / "grading.lock")
     try:
+        course.gradebook.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         remedy = "wait for it, or stop it; then run this again"
         raise LedgerError(f"{course.gradebook}: another `make grade` is under way\n    remedy: {remedy}") from None
+    except OSError as error:
+        raise _unwritable(course.gradebook, error) from error
     try:
         yield
     finally:

@@ -71,6 +71,8 @@ def extra_time(course: Course) -> list[ExtraTime]:
         cells = {(column or "").strip().lower(): (cell or "").strip() for column, cell in row.items() if isinstance(cell, str)}
         try:
             hours = float(cells["hours"])
+            if not 0 <= hours < math.inf:
+                raise ValueError(f"{cells['hours']} are no hours")
             chapter = names[cells["chapter"]] if cells.get("chapter") else ""
             found.append(ExtraTime(cells["student"], hours, chapter))
         except (KeyError, ValueError) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.course import CONFIG_NAME, Chapter, Course
+from grader.errors import LedgerError
 from grader.ledger.converters import database
 from grader.ledger.gradebook import alone, sheets
 from grader.ledger.grading import Options, grade
@@ -29,9 +31,13 @@ class Change:
 
 def rehearse(course: Course, chapters: Sequence[Chapter], options: Options | None = None) -> list[Change]:
     """Return what `grade` would change in marks that were given before; nothing is written outside a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = _copy(course, Path(folder))
-        names = [chapter.name for chapter in chapters]
+    names = [chapter.name for chapter in chapters]
+    with ExitStack() as stack:
+        try:
+            copy = _copy(course, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        except OSError as error:
+            remedy = "make room there, or name another folder in the environment variable TMPDIR"
+            raise LedgerError(f"no room for a copy of the gradebook in the temporary folder: {error}\n    remedy: {remedy}") from error
         for _ in grade(copy, copy.chapters(names), options):
             pass
         return [change for name in names for change in _changes(course, copy, name)]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,13 @@ def archive(folder: Path, contents: dict[str, bytes]) -> Path:
         for name, content in contents.items():
             made.writestr(name, content)
     return path
+
+
+def folder(place: Path, contents: dict[str, bytes]) -> Path:
+    for name, content in contents.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content)
+    return place
 
 
 @pytest.fixture
@@ -159,12 +167,86 @@ def test_a_bomb_ends_with_a_message(built: Course, tmp_path: Path, monkeypatch: 
         "it has more than 0 MiB",
         "it says nothing of a chapter of this course",
     ]
-    monkeypatch.setattr(archives, "MAX_TOTAL", 1500)
-    with pytest.raises(ArchiveError, match="unpacks to more than"):
-        list(files(archive(tmp_path, {f"{n}.txt": bytes(900) for n in range(3)})))
+    monkeypatch.setattr(archives, "MAX_TOTAL", 2500)
+    large = {f"{n}.ipynb": bytes(900) for n in range(2)}
+    packed = {f"{n}.zip": archive(tmp_path, large).read_bytes() for n in range(2)}  # the measure is one, however deep
+    for place in (archive(tmp_path, packed), folder(tmp_path / "in", packed)):
+        with pytest.raises(ArchiveError, match=r"holds more than 0 GiB(.|\n)*remedy"):
+            list(files(place))
+    assert not any(found.content for found in files(archive(tmp_path, {f"{n}.png": bytes(900) for n in range(4)})))
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     with pytest.raises(ArchiveError, match="more than 2 files"):
         list(files(archive(tmp_path, {f"{n}.txt": b"" for n in range(3)})))
+
+
+def test_a_file_that_cannot_be_read_costs_no_other_one(
+    built: Course, tmp_path: Path, notebook: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as made:
+            for who in "ab":
+                made.writestr(f"{who}_1_2_x.ipynb", notebook)
+        content = bytearray((tmp_path / "x.zip").read_bytes())
+        content[50:400] = bytes(350)
+        (tmp_path / "x.zip").write_bytes(content)
+        found = collected(built, tmp_path / "x.zip")
+        assert [attempt.student.key for attempt in found.chosen] == ["b-1"]
+        assert "cannot be read" in found.unusable[0][1]
+    inside = folder(tmp_path / "in", {"ann/x.ipynb": notebook, "bob/x.ipynb": notebook})
+    opened = Path.open
+
+    def forbidden(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.parent.name == "ann":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    found = collected(built, inside)
+    assert [attempt.student.key for attempt in found.chosen] == ["bob"]
+    assert "Permission denied" in found.unusable[0][1]
+
+
+def test_a_name_that_is_not_in_its_encoding_is_said(tmp_path: Path) -> None:
+    place = archive(tmp_path, {"ä_1_2_x.ipynb": b"{}"})
+    place.write_bytes(place.read_bytes().replace("ä".encode(), b"\xff\xff"))
+    with pytest.raises(ArchiveError, match=r"a damaged one(.|\n)*remedy"):
+        list(files(place))
+
+
+def test_without_a_list_nobody_gets_the_folder_of_another(built: Course, tmp_path: Path, notebook: bytes) -> None:
+    names = ["Ann B/x.ipynb", "Ann_B/x.ipynb", ".../x.ipynb", "cy/x.ipynb", f"submissions_2026_11_20/ada_101_9001_{TINY}.ipynb"]
+    found = collected(built, folder(tmp_path / "in", dict.fromkeys(names, notebook)))
+    assert [attempt.student.key for attempt in found.chosen] == ["ada-101", "cy"]
+    assert [why for _, why in found.unknown] == [
+        "its name cannot be that of a folder",
+        "another student would get the same folder, Ann_B",
+        "another student would get the same folder, Ann_B",
+    ]
+
+
+def test_of_a_class_that_handed_in_another_chapter_only_the_one_asked_for_is_taken(built: Course, tmp_path: Path, notebook: bytes) -> None:
+    other = built.root / "solutions" / "02_other" / "02_other.py"
+    other.parent.mkdir()
+    other.touch()
+    renamed = notebook.replace(f'"chapter": "{TINY}"'.encode(), b'"chapter": "02_other"')
+    source = folder(tmp_path / "in", {"ada/x.ipynb": notebook, "bob/x.ipynb": renamed})
+    found = sort(built, files(source), None, built.chapters([TINY])[0])
+    assert [attempt.student.key for attempt in found.chosen] == ["ada"]
+    assert [(attempt.student.key, chapter) for attempt, chapter in found.elsewhere] == [("bob", "02_other")]
+    assert [attempt.chapter.name for attempt in sort(built, files(source), None).chosen] == [TINY, "02_other"]
+
+
+def test_where_nothing_was_handed_in_the_command_fails_and_the_course_itself_is_not_collected(
+    built: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(built.root)
+    for source, words in (("", "holds the course itself"), ("..", "holds the course itself"), (str(tmp_path / "none"), "nothing to grade")):
+        (tmp_path / "none").mkdir(exist_ok=True)
+        ran = subprocess.run([sys.executable, "-m", "grader", "collect", source], capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert words in ran.stdout
+        assert "remedy" in ran.stdout
+    assert not built.gradebook.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 and then nothing"])
@@ -192,6 +274,10 @@ def test_a_list_is_read_whatever_separates_and_encodes_it(tmp_path: Path) -> Non
         ("who,mark\nx,1\n", "line 1 names none of the columns"),
         ("id,name\n,Ada\n", "line 2: no id for 'Ada'"),
         ("id,name\nx,Ada\nX,Bob\n", "'x' is the id of 'Ada' and 'Bob'"),
+        ('id,name\nx,"Ada\ny,Bob\n', "line 3: unexpected end of data"),
+        (f"id,name\nx,{'A' * 200_000}\n", "line 2: field larger than"),
+        ("id,name\n,\n", "no student stands in it"),
+        ("Identifier,Full name\n\nParticipant,Ada\n", "line 3: no id for 'Ada'"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_with_the_place(tmp_path: Path, text: str, words: str) -> None:

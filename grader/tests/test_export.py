@@ -69,12 +69,51 @@ def test_a_name_that_a_spreadsheet_would_run_is_text(tmp_path: Path) -> None:
     assert written(made.path, "utf-8")[1] == ["'=cmd|x, Ada", "1", "ada", "A", "1"]
 
 
+def test_what_a_student_wrote_on_moodle_is_text_and_what_moodle_reads_back_is_as_it_was(tmp_path: Path) -> None:
+    text = "Identifier,Full name,Grade,Online text,Last modified,Feedback comments\nParticipant 1,Ada,,=cmd|x,-,- good\n"
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    made = export(tmp_path / "m.csv", "05_lines", [sheet("1", 1.0)], tmp_path / "x.csv")
+    assert written(made.path, "utf-8")[1] == ["Participant 1", "Ada", "1", "'=cmd|x", "-", "- good"]
+
+
+def test_an_export_that_is_interrupted_leaves_what_stood_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "canvas.csv").write_text(CANVAS_LIST, encoding="utf-8")
+    before = export(tmp_path / "canvas.csv", "05_lines", [sheet("ada", 1.0)], tmp_path / "out" / "x.csv").path.read_bytes()
+    written_whole = Path.write_bytes
+
+    def interrupted(path: Path, content: bytes) -> int:
+        written_whole(path, content[:20])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    for place in ("out", "new/folder"):
+        with pytest.raises(KeyboardInterrupt):
+            export(tmp_path / "canvas.csv", "05_lines", [sheet("ada", 2.0)], tmp_path / place / "x.csv")
+    assert (tmp_path / "out" / "x.csv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["canvas.csv", "out", "x.csv"]
+
+
 @pytest.mark.parametrize(("text", "words"), [("id,name\nx,Ada\n", "there is no column 'Grade'"), ("a,b\n", "names none of the columns")])
 def test_what_is_no_platform_s_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "x.csv").write_text(text, encoding="utf-8")
     with pytest.raises(Exception, match=words):
         export(tmp_path / "x.csv", "05_lines", [], tmp_path / "y.csv")
     assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.parametrize("maximum", ["-", "nan", ""])
+def test_a_maximum_that_is_no_number_and_a_short_row_are_taken_as_they_come(tmp_path: Path, maximum: str) -> None:
+    (tmp_path / "m.csv").write_text(f"Identifier,Full name,Grade,Maximum Grade\nParticipant 1,Ada,,{maximum}\nParticipant 2,Bob\n\n")
+    made = export(tmp_path / "m.csv", "05_lines", [sheet("1", 4.0, 3.0)], tmp_path / "x.csv")
+    assert [row[2] for row in written(made.path, "utf-8")] == ["Grade", "7", "", ""]
+
+
+def test_where_there_is_no_mark_to_fill_in_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "canvas.csv").write_text(CANVAS_LIST, encoding="utf-8")
+    for sheets in ([], [sheet("zoe", 1.0)], [sheet("ada", None)]):
+        with pytest.raises(ExportError, match=r"none of its students has a mark(.|\n)*remedy"):
+            export(tmp_path / "canvas.csv", "05_lines", sheets, tmp_path / "x.csv")
+    assert not (tmp_path / "x.csv").exists()
 
 
 def test_halves_are_rounded_up_whatever_their_binary_form() -> None:

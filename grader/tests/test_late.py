@@ -76,7 +76,8 @@ def test_each_day_that_has_begun_costs_its_share_and_extra_time_costs_nothing(bu
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("student,hours\nada,many\n", "line 2"), ("who,hours\nada,3\n", "line 2"), ("student,hours,chapter\nada,3,99\n", "line 2")],
+    [("student,hours\nada,many\n", "line 2"), ("who,hours\nada,3\n", "line 2"), ("student,hours,chapter\nada,3,99\n", "line 2")]
+    + [(f"student,hours\nada,3\nada,{hours}\n", f"line 3: {hours} are no hours") for hours in ("nan", "inf", "-1")],
 )
 def test_extra_time_that_cannot_be_read_names_the_line(built: Course, text: str, found: str) -> None:
     built.gradebook.mkdir()

@@ -235,7 +235,7 @@ def test_the_tables_name_everyone_and_every_problem(graded: GradedClass) -> None
 
 def test_marks_as_csv_are_quoted(graded: GradedClass, tmp_path: Path) -> None:
     write_csv(tmp_path / "marks.csv", ledger.sheets(graded.course, graded.course.chapters()[0]))
-    with (tmp_path / "marks.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "marks.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert {(row["student"], row["exercise"]): (row["points"], row["possible"]) for row in rows if row["student"] == "Doe, Jr"} == {
         ("Doe, Jr", "length"): ("0", "5"),

@@ -176,6 +176,39 @@ def test_an_instructor_is_told_too(
     assert {path: now for path, now in contents(graded).items() if "attempts" not in path.parts} == before
 
 
+@pytest.mark.parametrize("arguments", [("report",), ("feedback",), ("export", "01", "grades.csv")])
+def test_where_nothing_is_graded_nothing_is_written(graded: Course, arguments: tuple[str, ...]) -> None:
+    (graded.gradebook / "gradebook.db").unlink()
+    (graded.gradebook / "report").mkdir()  # from another time
+    before = contents(graded)
+    ran = grader(graded, *arguments)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "remedy: run `make grade`" in ran.stdout
+    assert contents(graded) == before
+
+
+@pytest.mark.parametrize("arguments", [("due", "01", "2026-11-30 23:59 +0100"), ("grade",), ("grade", "--dry-run")])
+def test_a_gradebook_that_may_not_be_written_is_said(graded: Course, arguments: tuple[str, ...]) -> None:
+    ran = grader(graded, *arguments, place=read_only(graded, "gradebook"))
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "cannot be written" in ran.stdout
+    assert "remedy" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [("due", "01", "2026-11-30 23:59 +0100"), ("grade", "--dry-run")])
+def test_a_full_disk_is_said_where_a_gradebook_or_its_copy_is_made(graded: Course, arguments: tuple[str, ...]) -> None:
+    database = graded.gradebook / "gradebook.db"
+    if arguments[0] == "due":
+        database.unlink()
+    place = graded.gradebook if arguments[0] == "due" else graded.root / "temporary"
+    place.mkdir(exist_ok=True)
+    ran = grader(graded, *arguments, place=("--size", "8192", "--tmpfs", str(place), "--setenv", "TMPDIR", str(place)))
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "make room" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize(("folder", "arguments"), [*TAUGHT, ("", ("due", "01", "2026-11-30 23:59 +0100")), ("", ("grade", "--dry-run"))])
 def test_an_instructors_commands_work_in_any_folder(graded: Course, folder: str, arguments: tuple[str, ...]) -> None:
     ran = grader(graded, *arguments)
