@@ -216,6 +216,7 @@ def test_copies_are_found_however_they_are_laid_out_and_what_everybody_has_is_no
     assert pair.share > similarity.SHARE
     assert "<mark>" in pair.shared[0].one
     monkeypatch.setattr(similarity, "SHARE", 2)
+    monkeypatch.setattr(similarity, "NEARLY_ALL", 0.8)
     monkeypatch.setattr(similarity, "ENOUGH", 50)
     assert len(similarity.similar(read_class(built, built.chapters()[0]))) == 1, "nearly all of an exercise, whatever the rest"
     monkeypatch.setattr(similarity, "COMMON", 1)
