@@ -93,8 +93,8 @@ due: setup ## Say when a chapter is due, or set it: make due LESSON=05 DUE="2026
 report: setup ## Write a page on the class: marks, exercises, which mistakes it makes, answers that resemble each other
 	@$(GRADER) report $(LESSON) $(ARGS)
 
-export: setup ## Fill the marks into Canvas's or Moodle's CSV: make export LESSON=05 INTO=grades.csv
-	@$(GRADER) export $(LESSON) "$$GIVEN_INTO" $(ARGS)
+export: setup ## Fill the marks into Canvas's or Moodle's CSV: make export LESSON=05 INTO=grades.csv; without INTO, write JSON
+	@$(GRADER) export $(LESSON) $(if $(value INTO),"$$GIVEN_INTO") $(ARGS)
 
 demo: setup ## Grade a made-up class of twelve for each chapter, one of each kind of trouble
 	$(GRADER) demo $(LESSON) $(ARGS)

@@ -413,12 +413,16 @@ def feedback(
 @app.command()
 def export(
     lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
-    platform: Annotated[Path, typer.Argument(help="Canvas's gradebook as it exports it, or Moodle's grading worksheet.")],
+    platform: Annotated[
+        Path | None, typer.Argument(help="Canvas's gradebook as it exports it, or Moodle's grading worksheet; without it, JSON is written.")
+    ] = None,
     column: Annotated[str, typer.Option(help="Canvas's column for the chapter, where its name does not say so.")] = "",
-    out: Annotated[Path | None, typer.Option(help="The file to write; else gradebook/export/<chapter>-<name of the platform's>.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; else gradebook/export/<chapter>-<name of the platform's>, or <chapter>.json.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing outside a temporary folder.")] = False,
 ) -> None:
-    """Write a copy of a platform's CSV with the marks of a chapter filled in, for the platform to import.
+    """Write a copy of a platform's CSV with the marks of a chapter filled in, for the platform to import; or, without one, JSON.
 
     Example: grader export 05 ~/Downloads/2026-11-20_Grades.csv
     """
@@ -426,8 +430,15 @@ def export(
 
     from grader import ledger
     from grader.export import export as run
+    from grader.export import export_json
 
     course, (chapter,) = select([lesson])
+    if platform is None or not platform.name:
+        place = out or course.gradebook / "export" / f"{chapter.name}.json"
+        with tempfile.TemporaryDirectory() as temporary:
+            count = export_json(chapter.name, ledger.papers(course, chapter), Path(temporary) / "x.json" if dry_run else place)
+        console.print(f"{count} students" + ("; nothing was written: --dry-run" if dry_run else f"; wrote {place}"), markup=False)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         place = out or course.gradebook / "export" / f"{chapter.name}-{platform.name}"
         made = run(platform, chapter.name, ledger.sheets(course, chapter), Path(temporary) / "x.csv" if dry_run else place, column)

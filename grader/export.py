@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from grader.errors import GraderError
 from grader.files import write_if_changed
 from grader.handed_in.roster import Table, table
-from grader.ledger import Sheet
+from grader.ledger import Paper, Sheet
 from grader.safe_text import no_formula
 
 CANVAS = ("student", "id", "sis user id", "sis login id", "section")  # what Canvas needs to know whose a row is, in its own order
@@ -69,6 +70,29 @@ def export(platform: Path, chapter: str, sheets: Sequence[Sheet], out: Path, col
         )
     write_if_changed(out, _text(filled.header, filled.rows(), read).encode(read.encoding))
     return Export(out, tuple(done), tuple(empty), tuple(unmarked), tuple(marks), (possible, filled.maximum))
+
+
+def export_json(chapter: str, papers: Sequence[Paper], out: Path) -> int:
+    """Write everything that is known of the marks of a chapter, for programs of the reader's own; return how many students have some.
+
+    Raises ExportError where there are none.
+    """
+    if not papers:
+        raise ExportError(f"{chapter}: nobody has marks\n    remedy: run `make grade LESSON={chapter.partition('_')[0]}` first")
+    students = [
+        {
+            "student": paper.sheet.student,
+            "points": paper.sheet.total,
+            "possible": paper.sheet.possible,
+            "penalty": paper.sheet.penalty,
+            "outcome": paper.state.outcome if paper.state else None,
+            "checks": [asdict(mark) for mark in paper.sheet.marks],  # points are null where a person has to give them
+            "comments": paper.comments,
+        }
+        for paper in papers
+    ]
+    write_if_changed(out, json.dumps({"chapter": chapter, "students": students}, ensure_ascii=False, indent=1).encode())
+    return len(students)
 
 
 def rounded(points: float, possible: float, maximum: float) -> str:

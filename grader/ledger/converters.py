@@ -14,6 +14,8 @@ from traitlets.config.loader import PyFileConfigLoader
 from grader.course import CONFIG_NAME, Chapter, Course
 from grader.errors import BuildError
 
+MOST_LINES = 12  # of what nbgrader complains about
+
 
 def release(course: Course, chapters: list[Chapter], destination: Path) -> list[Path]:
     """Write the student notebooks of `chapters` below `destination`, by nbgrader's own generator; the gradebook is not touched.
@@ -72,4 +74,6 @@ class _Messages(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        """Keep what a message says, without the lines of a traceback; of two hundred lines nobody reads one."""
+        said = [line for line in record.getMessage().splitlines() if line and not line.startswith((" ", "Traceback"))]
+        self.lines += said[: MOST_LINES - len(self.lines)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
 
-from grader.export import ExportError, export, rounded
-from grader.ledger import Mark, Sheet
+from grader.export import ExportError, export, export_json, rounded
+from grader.ledger import Mark, Paper, Sheet
 from grader.tests.test_collect import CANVAS_LIST, WORKSHEET
 
 
@@ -124,3 +125,16 @@ def test_halves_are_rounded_up_whatever_their_binary_form() -> None:
         "0",
         "0.38",
     ]
+
+
+def test_everything_that_is_known_of_the_marks_is_there_as_json(tmp_path: Path) -> None:
+    mark = Mark("mean-by-hand", "mean", None, 2.0, "AssertionError: 王")
+    papers = [Paper(Sheet("05_lines", "ada", (mark, Mark("mean-shape", "mean", 1.0, 1.0)), 0.5), comments={"mean": "nearly"})]
+    assert export_json("05_lines", papers, tmp_path / "out" / "x.json") == 1
+    (found,) = json.loads((tmp_path / "out" / "x.json").read_text(encoding="utf-8"))["students"]
+    assert (found["student"], found["points"], found["possible"], found["penalty"]) == ("ada", 0.5, 3.0, 0.5)
+    assert found["checks"][0] == {"cell": "mean-by-hand", "exercise": "mean", "points": None, "possible": 2.0, "message": mark.message}
+    assert found["comments"] == {"mean": "nearly"}
+    with pytest.raises(ExportError, match=r"05_lines: nobody has marks\n    remedy: run `make grade LESSON=05` first"):
+        export_json("05_lines", [], tmp_path / "y.json")
+    assert not (tmp_path / "y.json").exists()
