@@ -51,6 +51,7 @@ plt.show()
 
 # %% [markdown]
 # The right picture looks as if it were cut into stone.
+# (Its numbers below 0 are drawn black, those above 1 white: about 20 in a hundred.)
 # At the end of the chapter a program finds the nine numbers, from other pictures, and with noise on them.
 # First we must say what a picture is.
 #
@@ -86,11 +87,12 @@ plt.show()
 # Write `rasterise(h, w, cy, cx, r, rgb)`, which draws one filled disc on black.
 #
 # - `h`, `w`: height and width in pixels, integers; `cy`, `cx`: row and column of the disc's centre, `r`: its radius, in pixels;
-#   these three may be fractions or lie outside the picture, `r` is not negative.
+#   all three may be fractions, the centre may lie outside the picture, and `r` is not negative.
 # - `rgb`: a tuple of three numbers from 0 to 1, integers or floats, the disc's red, green and blue.
 # - The result has shape `(3, h, w)` and dtype float32.
 #   The pixel in row `i`, column `j` has the colour of the disc where $(i - cy)^2 + (j - cx)^2 \le r^2$, the border included, and is 0 elsewhere.
 #   Here the pixel lies at `i`, `j` itself, not at `i + 0.5` as in the figure.
+#   (`cy`, `cx` and `r` are multiples of 1/4 in all checks, so no rounding decides about the border.)
 #
 # By hand: `rasterise(2, 3, 0, 1, 1, (1, 0.5, 0))` has the red channel `[[1, 1, 1], [0, 1, 0]]`:
 # the centre is row 0, column 1, and its neighbours left, right and below are exactly 1 away.
@@ -115,6 +117,7 @@ def rasterise(h: int, w: int, cy: float, cx: float, r: float, rgb: tuple) -> tor
 got = rasterise(2, 3, 0, 1, 1, (1, 0.5, 0))
 assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}: is `return` missing?"
 assert got.shape == (3, 2, 3), f"2 rows, 3 columns: shape (3, 2, 3), got {tuple(got.shape)}. (2, 3, 3): channels come first"
+assert got.dtype == torch.float32, f"the picture must be float32, got {got.dtype}"
 red = torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
 assert_close(
     got,
@@ -128,12 +131,13 @@ assert_close(
 print("passed: the example worked by hand")
 
 # %% check="raster-types" points=1
-got = rasterise(3, 5, 1.5, 9, 5.25, (0, 1, 1))
+got = rasterise(3, 6, 1.5, 9.25, 4.5, (0, 1, 0))
 assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}: is `return` missing?"
 assert got.dtype == torch.float32, f"whole numbers as colours must still give float32, got {got.dtype}"
-assert got.sum(dim=(0, 1)).tolist() == [0, 0, 0, 0, 6], (
-    f"centre at column 9, right of the picture, radius 5.25: only column 4 is reached, all 3 rows, 2 channels; "
-    f"sums of the columns 0, 0, 0, 0, 6, got {got.sum(dim=(0, 1)).tolist()}"
+assert got.sum(dim=(0, 1)).tolist() == [0, 0, 0, 0, 0, 2], (
+    f"centre at row 1.5, column 9.25, right of the picture, radius 4.5, colour (0, 1, 0): only column 5 is reached, in rows 1 and 2; "
+    f"sums of the columns 0, 0, 0, 0, 0, 2, got {got.sum(dim=(0, 1)).tolist()}. 3: a fraction was cut off or rounded up. "
+    "All 0: compared with r, not with r², or r was cut to 4. 6: the colours are ignored"
 )
 print("passed: float32, and a centre outside the picture")
 
@@ -202,6 +206,32 @@ def rasterise(h, w, cy, cx, r, rgb):
 # With the colour (0, 1, 1) your picture has dtype int64, with (0.0, 1.0, 1.0) float32; the caller would have to know how the colour was
 # typed. The statement names one dtype for all cases. Print the `.dtype` for both.
 
+# %% wrong="raster-radius-not-squared" fails="raster-types raster-random"
+def rasterise(h, w, cy, cx, r, rgb):
+    rows, columns = torch.arange(h)[:, None], torch.arange(w)
+    mask = (rows - cy) ** 2 + (columns - cx) ** 2 <= r
+    return torch.tensor(rgb, dtype=torch.float32).reshape(3, 1, 1) * mask
+
+
+# %% [markdown] mistake="raster-radius-not-squared"
+# Compares the squared distance with the radius itself.
+#
+# A disc of radius 2 reaches the pixel two columns away, as 4 is 2 squared; yours ends after one column. With radius 1, as in the example
+# worked by hand, nothing shows. What stands on the right side of the inequality in the statement?
+
+# %% wrong="raster-whole-pixels" fails="raster-types raster-random"
+def rasterise(h, w, cy, cx, r, rgb):
+    rows, columns = torch.arange(h)[:, None], torch.arange(w)
+    mask = (rows - int(cy)) ** 2 + (columns - int(cx)) ** 2 <= r**2
+    return torch.tensor(rgb, dtype=torch.float32).reshape(3, 1, 1) * mask
+
+
+# %% [markdown] mistake="raster-whole-pixels"
+# Cuts the fractions off the centre, so the disc lies up to a pixel away from its place.
+#
+# On one row of four pixels, a disc with its centre at column 1.5 and radius 1 covers the columns 1 and 2; yours covers 0, 1 and 2. Does the
+# centre of a disc have to be the place of a pixel?
+
 # %% right="raster-loop"
 def rasterise(h, w, cy, cx, r, rgb):
     out = torch.zeros(3, h, w)
@@ -266,15 +296,16 @@ plt.show()
 #
 # One sentence and one word of common notes need care.
 #
-# *"Convolution is a small-window matrix multiplication."* It is not: entries are multiplied in pairs and added, as in a dot product of nine with nine numbers.
-# A matrix product of window and kernel is a table of 3 × 3, and none of its numbers need be ours.
+# *"Convolution is a small-window matrix multiplication."* Not of window and kernel: entries are multiplied in pairs and added, as in a dot product of nine with nine numbers.
+# The matrix product of our window and kernel is a table of 3 × 3, and none of its numbers is the 7.
+# (As one large table a convolution is a matrix: see "The same numbers everywhere".)
 
 # %%
 window = x[1:4, 0:3]
 print("in pairs:", (window * k).sum().item(), "  matrix product:", (window @ k).tolist())
 
 # %% [markdown]
-# *The word "convolution"* (some notes print "Concolutional"; it is convolutional). Notes say that `conv2d` computes a convolution.
+# *The word "convolution"* (not "Concolutional", as some notes print). Notes say that `conv2d` computes a convolution.
 # But in mathematics **convolution** (卷积) flips the kernel first, top to bottom and left to right.
 # Without the flip the operation is called **cross-correlation** (互相关), and that is what `conv2d` of PyTorch computes, in spite of its name.
 # For a network it makes no difference: the numbers of the kernel are learned, and if the flipped ones were needed, those would be learned.
@@ -314,12 +345,15 @@ def corr2d(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 # %% check="corr-by-hand" points=1
 try:
     got = corr2d(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), torch.tensor([[1.0, 10.0]]))
-except RuntimeError as problem:
+except Exception as problem:
     got = f"{type(problem).__name__}: {problem}"
 assert type(got) is torch.Tensor, (
-    f"corr2d must return a tensor, got {got}. None: is `return` missing? mat1 and mat2: @ is a matrix product, * multiplies in pairs"
+    f"corr2d must return a tensor, got {got}. None: is `return` missing? mat1 and mat2: @ is a matrix product, * multiplies in pairs. "
+    "Index out of bounds, or sizes of the windows: the loops run over the picture, not over the places of the result"
 )
-assert got.shape == (2, 2), f"(2, 3) with a kernel (1, 2) gives (2 - 1 + 1, 3 - 2 + 1) = (2, 2), got {tuple(got.shape)}"
+assert got.shape == (2, 2), (
+    f"(2, 3) with a kernel (1, 2) gives (2 - 1 + 1, 3 - 2 + 1) = (2, 2), got {tuple(got.shape)}. (1, 1): the + 1 is missing"
+)
 assert_close(
     got,
     torch.tensor([[21.0, 32.0], [54.0, 65.0]]),
@@ -334,9 +368,16 @@ print("passed: the example worked by hand")
 picture_, kernel_ = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).double(), torch.tensor([[1.0, 10.0], [100.0, 1000.0]]).double()
 try:
     got = corr2d(picture_, kernel_)
-except (RuntimeError, IndexError) as problem:
+except Exception as problem:
     got = f"{type(problem).__name__}: {problem}"
-assert type(got) is torch.Tensor and got.shape == (1, 1), f"a kernel as large as the picture gives one number, shape (1, 1), got {got}"
+assert type(got) is torch.Tensor, (
+    f"a kernel as large as the picture gives one number, shape (1, 1), got {got}. None: is `return` missing? "
+    "Index out of bounds, or sizes of the windows: the loops run over the picture, not over the places of the result"
+)
+assert got.shape == (1, 1), (
+    f"a kernel as large as the picture gives one number, shape (1, 1), got {tuple(got.shape)}. "
+    "(0, 0): the + 1 is missing. (2, 2): as many places as the picture has pixels"
+)
 assert got.item() == 4321, (
     f"1·1 + 2·10 + 3·100 + 4·1000 = 4321, got {got.item():.0f}. 1234: flipped both ways. 4231: the kernel was transposed. "
     "3412 or 2143: flipped one way. 6644 or 6464: @, a matrix product, instead of *"
@@ -344,18 +385,37 @@ assert got.item() == 4321, (
 assert got.dtype == torch.float64, (
     f"picture and kernel are float64, so the result must be too, got {got.dtype}: torch.zeros and torch.empty make float32 unless dtype= is given"
 )
+got = corr2d(picture_ / 3, kernel_)
+assert_close(
+    got,
+    torch.tensor([[4321 / 3]], dtype=torch.float64),
+    rtol=1e-12,
+    atol=0,
+    msg=lambda m: (
+        f"the same picture divided by 3 gives 4321/3 with 15 digits, in float64, got {got.tolist()}. "
+        f"1440.33337…: kept in float32 on the way, and a cast at the end brings no digits back\n{m}"
+    ),
+)
 print("passed: no flip, no transpose, and the dtype")
 
 # %% hidden="corr-torch" points=3
+def results_and_inputs(pairs):
+    given = [(a.clone(), b.clone()) for a, b in pairs]
+    return [corr2d(a, b) for a, b in given], given
+
+
 _ = torch.manual_seed(20)
 sizes = [((6, 9), (3, 2)), ((7, 4), (1, 4)), ((5, 5), (3, 3)), ((8, 3), (5, 1)), ((1, 6), (1, 1))]
 pairs = [(torch.randn(*a, dtype=torch.float64), torch.randn(*b, dtype=torch.float64)) for a, b in sizes]
-copies = [(a.clone(), b.clone()) for a, b in pairs]
-got = [corr2d(a, b) for a, b in pairs]
-for (a, b), (a0, b0), out in zip(pairs, copies, got, strict=True):
+pairs.append((torch.randn(9, 5, dtype=torch.float64).T, torch.randn(2, 3, dtype=torch.float64).T))  # not in one row in memory
+got, given = results_and_inputs(pairs)
+got_half = corr2d(torch.ones(2, 3, dtype=torch.bfloat16), torch.ones(1, 2, dtype=torch.bfloat16))
+for (a, b), (a0, b0), out in zip(given, pairs, got, strict=True):
     assert torch.equal(a, a0) and torch.equal(b, b0), "x or k was changed in place"
     wanted = F.conv2d(a0[None, None], b0[None, None])[0, 0]
-    assert_close(out, wanted, msg=lambda m, a=a, b=b: f"float64, picture {tuple(a.shape)}, kernel {tuple(b.shape)}, against PyTorch\n{m}")
+    where = f"float64, picture {tuple(a0.shape)}, kernel {tuple(b0.shape)}, against PyTorch"
+    assert_close(out, wanted, rtol=1e-12, atol=1e-12, msg=lambda m, where=where: f"{where}\n{m}")
+assert got_half.dtype == torch.bfloat16, f"picture and kernel are bfloat16, so the result must be too, got {got_half.dtype}"
 
 
 # %% wrong="corr-flipped" fails="corr-by-hand corr-square corr-torch"
@@ -439,6 +499,22 @@ def corr2d(x, k):
 #
 # A float64 picture comes back as float32, and more than half of its digits are lost on the way; the values agree only roughly with what you
 # would work out. Print the `.dtype` of the empty result that you fill, and ask where it comes from.
+
+# %% wrong="corr-cast-late" fails="corr-square corr-torch"
+def corr2d(x, k):
+    kh, kw = k.shape
+    y = torch.zeros(x.shape[0] - kh + 1, x.shape[1] - kw + 1)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = (x[i : i + kh, j : j + kw] * k).sum()
+    return y.to(x.dtype)
+
+
+# %% [markdown] mistake="corr-cast-late"
+# Keeps the sums in float32 and casts only the finished result.
+#
+# The float64 picture [[0.1]] with the kernel [[1]] comes back as 0.10000000149: the dtype is float64, but only the first digits are right.
+# A cast cannot bring back what was rounded away. Which dtype must the table have before the first number is written into it?
 
 # %% right="corr-by-kernel"
 def corr2d(x, k):
@@ -539,7 +615,7 @@ plt.show()
 # ### Exercise 3: the size of the result (5 points)
 #
 # Write `out_size(h, k, s=1, p=0, d=1)`: the number of windows along one axis of length `h`, for a kernel of `k` numbers, stride `s`, padding `p` on both sides, dilation `d`.
-# All are integers, `h`, `k`, `s`, `d` at least 1, `p` at least 0; return an `int`.
+# All are integers up to a million, `h`, `k`, `s`, `d` at least 1, `p` at least 0; return an `int`.
 # If not even one window fits, raise `ValueError`. Do not build any tensor or layer.
 #
 # By hand: `out_size(28, 5, 2, 1, 1)` is $\lfloor (28 + 2 - 4 - 1)/2 \rfloor + 1 = \lfloor 12.5 \rfloor + 1 = 13$.
@@ -561,13 +637,17 @@ def out_size(h: int, k: int, s: int = 1, p: int = 0, d: int = 1) -> int:
 
 
 # %% check="size-by-hand" points=1
-got = [out_size(28, 5, 2, 1, 1), out_size(6, 3), out_size(6, 3, p=1), out_size(7, 3, d=2)]
-assert [type(v) for v in got] == [int] * 4, (
+got = [out_size(28, 5, 2, 1, 1), out_size(6, 3), out_size(6, 3, p=1), out_size(7, 3, d=2), out_size(6, 3, 2), out_size(9, 5, 1, 2, 2)]
+assert [type(v) for v in got] == [int] * 6, (
     f"out_size must return an int, got {[type(v).__name__ for v in got]}. float: / was used. NoneType: is `return` missing?"
 )
 assert got[0] == 13, f"out_size(28, 5, 2, 1, 1) is 13, got {got[0]}. 14: rounded up. 12: the first window is lost"
-assert got[1:] == [4, 6, 3], (
-    f"plain 6 with k = 3: 4; padding 1: 6; length 7 with dilation 2: 3; got {got[1:]}. A 5 in the middle: padding on one side only. A last 5: d ignored; 2: d·k, not d·(k - 1) + 1"
+assert got[1:4] == [4, 6, 3], (
+    f"plain 6 with k = 3: 4; padding 1: 6; length 7 with dilation 2: 3; got {got[1:4]}. A 5 in the middle: padding on one side only. A last 5: d ignored; 2: d·k, not d·(k - 1) + 1"
+)
+assert got[4:] == [2, 5], (
+    f"out_size(6, 3, 2): room 3, one whole step of 2, so 2; out_size(9, 5, 1, 2, 2): 5; got {got[4:]}. "
+    "A 3: 1.5 was rounded to 2. A 7: right for k = 3 only, a kernel of 5 has four gaps. A 9: d was applied to the padding too"
 )
 print("passed: the example worked by hand")
 
@@ -576,15 +656,15 @@ print("passed: the example worked by hand")
 def attempt(*numbers):
     try:
         return out_size(*numbers)
-    except ValueError:
-        return "ValueError"
+    except Exception as problem:
+        return type(problem).__name__
 
 
 got = [attempt(2, 3), attempt(3, 3), attempt(4, 3, 1, 0, 2), attempt(1, 3, 2, 1, 1), attempt(2, 3, 2)]
 assert got == ["ValueError", 1, "ValueError", 1, "ValueError"], (
     f"length 2 has no place for 3: ValueError; length 3 has one: 1; a kernel spread over 5 does not fit into 4: ValueError; "
     f"1 with padding 1 is 3: 1; length 2 has no place for 3 with stride 2 either: ValueError; got {got}. "
-    "Only the last is 1: int() rounds towards 0, so int(-1 / 2) is 0; // rounds down. All ValueError: room 0 is one window"
+    "0 in place of ValueError: nothing was raised. Another name: the error must be a ValueError. Only the last is 1: int() rounds towards 0, so int(-1 / 2) is 0; // rounds down. All ValueError: room 0 is one window"
 )
 print("passed: no window, and exactly one window")
 
@@ -673,6 +753,20 @@ def out_size(h, k, s=1, p=0, d=1):
 # `out_size(2, 3)` raises the error, but `out_size(2, 3, 2)` returns 1: the room is -1, half of it is -0.5, and you round that up to 0.
 # Whether one window fits cannot depend on the stride. Try your way of rounding on some negative numbers.
 
+# %% wrong="size-round" fails="size-by-hand size-torch"
+def out_size(h, k, s=1, p=0, d=1):
+    free = h + 2 * p - d * (k - 1) - 1
+    if free < 0:
+        raise ValueError("no window fits")
+    return round(free / s) + 1
+
+
+# %% [markdown] mistake="size-round"
+# Rounds the number of steps to the nearest integer, so some halves are rounded up.
+#
+# `out_size(6, 3, 2)` gives 3: the room is 3, which is 1.5 steps, and you make 2 of them. The worked example hides it, since 12.5 is rounded
+# to 12. Try your way of rounding on 1.5, 2.5 and 1.7, and ask what becomes of a step that would stick out.
+
 # %% right="size-count"
 def out_size(h, k, s=1, p=0, d=1):
     starts = range(-p, h + p - d * (k - 1), s)
@@ -727,7 +821,7 @@ fig.colorbar(drawn, ax=axes, label="feature map")
 plt.show()
 
 # %% [markdown]
-# With slices of its own the layer separates the flower (red, positive) from the leaves (blue, negative).
+# With slices of its own the layer separates the flower (red, positive) from most of the leaves (blue, negative).
 # With equal slices the map is only a blurred brightness.
 # The next cell is the proof: two pictures, pure red and pure blue, are one and the same to equal slices.
 
@@ -747,7 +841,7 @@ for name, weight in (("own slices  ", own), ("equal slices", equal)):
 #   `stride` at least 1 and `padding` at least 0, integers that hold for both axes.
 # - The result has shape `(N, C_out, H', W')` with the sizes of the formula above (dilation 1) and the dtype of `x`.
 #   At least one window fits.
-# - Leave the inputs as they are. Do not use ready convolutions or `F.unfold`; `F.pad` is allowed.
+# - Leave the inputs as they are; they may have been permuted, as our photos were. Do not use ready convolutions, `F.unfold` or `F.fold`; `F.pad` and the method `x.unfold` (Exercise 8) are allowed.
 #
 # By hand: one picture of two channels, `[[1, 2]]` and `[[3, 4]]`, with one block whose slices are `[[10]]` and `[[100]]`, and bias 5,
 # gives $1 \cdot 10 + 3 \cdot 100 + 5 = 315$ and $2 \cdot 10 + 4 \cdot 100 + 5 = 425$.
@@ -774,8 +868,14 @@ def conv2d(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None = None, stri
 
 
 # %% check="conv-by-hand" points=1
-got = conv2d(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]), torch.tensor([[[[10.0]], [[100.0]]]]), torch.tensor([5.0]))
-assert type(got) is torch.Tensor, f"conv2d must return a tensor, got {type(got).__name__}: is `return` missing?"
+try:
+    got = conv2d(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]), torch.tensor([[[[10.0]], [[100.0]]]]), torch.tensor([5.0]))
+except Exception as problem:
+    got = f"{type(problem).__name__}: {problem}"
+assert type(got) is torch.Tensor, (
+    f"conv2d must return a tensor, got {got}. None: is `return` missing? "
+    "Dimension out of range, or a size that must match: window[:, None] may be missing, so that windows and blocks have one axis too few"
+)
 assert got.shape == (1, 1, 1, 2), f"one picture, one block, 1 × 2 places: shape (1, 1, 1, 2), got {tuple(got.shape)}"
 assert_close(
     got,
@@ -815,26 +915,49 @@ assert_close(
 )
 print("passed: several pictures, several blocks, a bias for each block")
 
+
 # %% check="conv-stride" points=1
-ramp = torch.arange(1.0, 26.0).reshape(1, 1, 5, 5)  # rows 1 … 5 | 6 … 10 | 11 … 15 | …
-got = conv2d(ramp, torch.tensor([[[[1.0, 100.0]]]]), stride=3, padding=1)
-assert type(got) is torch.Tensor, f"conv2d must return a tensor, got {type(got).__name__}: is `return` missing?"
-assert got.shape == (1, 1, 3, 2), (
-    f"5 × 5 with padding 1 is 7 × 7; a kernel (1, 2) with stride 3 has 3 × 2 places, got {tuple(got.shape)}. "
+def moved(kernel, padding):
+    try:
+        return conv2d(ramp, kernel, stride=3, padding=padding)
+    except Exception as problem:
+        return f"{type(problem).__name__}: {problem}"
+
+
+ramp = torch.arange(1.0, 26.0).double().reshape(1, 1, 5, 5)  # rows 1 … 5 | 6 … 10 | 11 … 15 | …
+lying, standing = torch.tensor([1.0, 100.0]).double().reshape(1, 1, 1, 2), torch.tensor([1.0, 100.0]).double().reshape(1, 1, 2, 1)
+got = [moved(lying, 1), moved(standing, 2)]
+assert [type(v) for v in got] == [torch.Tensor] * 2, (
+    f"conv2d without b must return a tensor, got {got}. None: is `return` missing? 'NoneType': b may be None, add it only if it is given"
+)
+assert got[0].shape == (1, 1, 3, 2), (
+    f"5 × 5 with padding 1 is 7 × 7; a kernel (1, 2) with stride 3 has 3 × 2 places, got {tuple(got[0].shape)}. "
     "(3, 3): rounded up, or the width was computed with the height of the kernel. (2, 2): no padding, or not on all four sides"
 )
-assert_close(
-    got[0, 0],
-    torch.tensor([[0.0, 0.0], [1100.0, 1413.0], [0.0, 0.0]]),
-    msg=lambda m: (
-        f"windows start at padded rows 0, 3, 6 and columns 0, 3; the second row meets (0, 11) and (13, 14): "
-        f"[[0, 0], [1100, 1413], [0, 0]], got {got[0, 0].tolist()}. 11 and 1314: flipped. 100 and 201: the windows start at 0, 1, …, the stride is lost. "
-        f"1211 and 1514: no padding left and right\n{m}"
-    ),
+assert got[0][0, 0].tolist() == [[0, 0], [1100, 1413], [0, 0]], (
+    f"windows start at padded rows 0, 3, 6 and columns 0, 3; the second row meets (0, 11) and (13, 14): "
+    f"[[0, 0], [1100, 1413], [0, 0]], got {got[0][0, 0].tolist()}. 11 and 1314: flipped. 100 and 201: the windows start at 0, 1, …, the stride is lost. "
+    f"1211 and 1514: no padding left and right"
 )
-print("passed: stride and padding")
+assert got[1].shape == (1, 1, 3, 3), (
+    f"5 × 5 with padding 2 is 9 × 9; a kernel (2, 1) with stride 3 has 3 × 3 places, got {tuple(got[1].shape)}. (2, 3): padding 1 where 2 was asked for"
+)
+assert got[1][0, 0].tolist() == [[0, 0, 0], [0, 1207, 1510], [0, 22, 25]], (
+    f"the kernel [[1], [100]] with stride 3, padding 2 meets 7 over 12, 10 over 15, 22 and 25 over zeros: "
+    f"[[0, 0, 0], [0, 1207, 1510], [0, 22, 25]], got {got[1][0, 0].tolist()}. 712: flipped. 7: only the first row of the kernel is used"
+)
+assert [v.dtype for v in got] == [torch.float64] * 2, (
+    f"x and w are float64, so the result must be too, got {got[0].dtype}: torch.zeros makes float32 unless dtype= is given"
+)
+print("passed: stride, padding and the dtype")
+
 
 # %% hidden="conv-torch" points=3
+def results_and_inputs(made):
+    given = [[t.clone() if isinstance(t, torch.Tensor) else t for t in inputs] for inputs in made]
+    return [conv2d(*inputs) for inputs in given], [inputs[:3] for inputs in given]
+
+
 _ = torch.manual_seed(20)
 cases = [
     ((2, 3, 7, 9), (4, 3, 3, 2), 2, 1),
@@ -843,16 +966,21 @@ cases = [
     ((2, 4, 6, 11), (3, 4, 3, 5), 3, 1),
 ]
 made = [[torch.randn(n, dtype=torch.float64) for n in (xs, ws, ws[:1])] + [s, p] for xs, ws, s, p in cases]
-copies = [(x0.clone(), w0.clone(), b0.clone()) for x0, w0, b0, _, _ in made]
-got = [conv2d(*inputs) for inputs in made]
-for (*inputs, s, p), old, out in zip(made, copies, got, strict=True):
-    assert all(torch.equal(new, before) for new, before in zip(inputs, old, strict=True)), "an input was changed in place"
+got, given = results_and_inputs(made)
+for (*old, s, p), new, out in zip(made, given, got, strict=True):
+    assert all(torch.equal(a, b) for a, b in zip(new, old, strict=True)), "an input was changed in place"
     shapes = f"x {tuple(old[0].shape)}, w {tuple(old[1].shape)}, stride {s}, padding {p}"
-    assert_close(out, F.conv2d(*old, stride=s, padding=p), msg=lambda m, shapes=shapes: f"float64, {shapes}, against PyTorch\n{m}")
+    assert_close(
+        out,
+        F.conv2d(*old, stride=s, padding=p),
+        rtol=1e-12,
+        atol=1e-12,
+        msg=lambda m, shapes=shapes: f"float64, {shapes}, against PyTorch\n{m}",
+    )
 
 # %% hidden="conv-defaults" points=1
 _ = torch.manual_seed(21)
-xs, ws = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 2, 2)
+xs, ws = torch.randn(2, 4, 5, 3).permute(0, 3, 1, 2), torch.randn(2, 3, 2, 2)  # a permuted picture, as a photo is
 got = conv2d(xs, ws)
 assert_close(got, F.conv2d(xs, ws), msg=lambda m: f"without bias, stride 1 and padding 0 are what is meant when nothing is said\n{m}")
 
@@ -991,6 +1119,26 @@ def conv2d(x, w, b=None, stride=1, padding=0):
 # A 3 × 3 picture with a 3 × 3 kernel and padding 1 gives you 2 × 2 numbers, where the size should stay 3 × 3. Print the shape of the padded
 # picture, and compare it with what the chapter says about the sides.
 
+# %% wrong="conv-float32" fails="conv-stride conv-torch"
+def conv2d(x, w, b=None, stride=1, padding=0):
+    x = F.pad(x, [padding] * 4)
+    h, v = (x.shape[2] - w.shape[2]) // stride + 1, (x.shape[3] - w.shape[3]) // stride + 1
+    y = torch.zeros(x.shape[0], w.shape[0], h, v)
+    for i in range(h):
+        for j in range(v):
+            part = x[:, :, i * stride : i * stride + w.shape[2], j * stride : j * stride + w.shape[3]]
+            y[:, :, i, j] = torch.einsum("ncab,ocab->no", part, w)
+    if b is not None:
+        y += b.reshape(-1, 1, 1)
+    return y
+
+
+# %% [markdown] mistake="conv-float32"
+# Makes a float32 result whatever the dtype of the pictures.
+#
+# For the float64 pixel 0.1 and the weight 0.1 you return 0.00999999978 in float32: half of the digits are gone. Print the `.dtype` of `x` and
+# of the table that you fill, and ask where the second comes from.
+
 # %% right="conv-shifted-copies"
 def conv2d(x, w, b=None, stride=1, padding=0):
     x = F.pad(x, [padding] * 4)
@@ -1082,8 +1230,8 @@ def fc_params(c_in: int, c_out: int, h: int, w: int, bias: bool = True) -> int:
 
 
 # %% check="counts-by-hand" points=1
-got = [conv_params(3, 8, 5), fc_params(1, 2, 2, 3)]
-assert [type(v) for v in got] == [int, int], (
+got = [conv_params(3, 8, 5), fc_params(1, 2, 2, 3), conv_params(4, 2, 2), fc_params(2, 1, 1, 3)]
+assert [type(v) for v in got] == [int] * 4, (
     f"both must return an int, got {[type(v).__name__ for v in got]}. NoneType: is `return` missing?"
 )
 assert got[0] == 608, (
@@ -1091,22 +1239,31 @@ assert got[0] == 608, (
     "600: no bias. 603: a bias per input channel. 624: a bias per slice"
 )
 assert got[1] == 84, f"fc_params(1, 2, 2, 3) is 84, got {got[1]}. 72: no bias. 74: a bias per channel, not per output. 78: a bias per input"
+assert got[2:] == [34, 21], (
+    f"4 to 2 channels: 2·4·2·2 + 2 = 34 with 2 × 2 kernels, 2 to 1 channels fully connected on 1 × 3: 6·3 + 3 = 21; got {got[2:]}. "
+    "36: a bias per input channel. 74: the kernel was taken as 3 wide. 24: a bias per input channel and output"
+)
 print("passed: the examples worked by hand")
 
 # %% check="counts-no-bias" points=1
 got = [conv_params(2, 3, 1, bias=False), fc_params(2, 1, 1, 3, bias=False)]
+assert [type(v) for v in got] == [int, int], f"both must return an int without biases too, got {[type(v).__name__ for v in got]}"
 assert got == [6, 18], f"without biases: 3·2·1 = 6 and 6·3 = 18, got {got}. 9 and 21: bias=False is ignored"
 print("passed: no bias where none is wanted")
 
 # %% hidden="counts-torch" points=2
 cases = [(1, 1, 1, 4, 3, True), (3, 5, 3, 2, 4, True), (6, 2, 5, 3, 1, False), (4, 4, 2, 2, 2, True)]
 got = [(conv_params(ci, co, k, bias), fc_params(ci, co, h, w, bias), conv_params(ci, co, k)) for ci, co, k, h, w, bias in cases]
-got_default = fc_params(2, 3, 1, 2)
+got_default, got_large = fc_params(2, 3, 1, 2), fc_params(3, 7, 101, 103)
 for (ci, co, k, h, w, bias), answers in zip(cases, got, strict=True):
     layers = [nn.Conv2d(ci, co, k, bias=bias), nn.Linear(ci * h * w, co * h * w, bias=bias), nn.Conv2d(ci, co, k)]
     wanted = tuple(sum(p.numel() for p in layer.parameters()) for layer in layers)
     assert answers == wanted, f"{ci} to {co} channels, k = {k}, {h} × {w}, bias {bias}: {wanted} as in PyTorch's layers, got {answers}"
 assert got_default == 30, f"fc_params(2, 3, 1, 2) has biases when nothing is said: 4·6 + 6 = 30, got {got_default}"
+n_in_, n_out_ = 3 * 101 * 103, 7 * 101 * 103
+assert got_large == n_in_ * n_out_ + n_out_, (
+    f"fc_params(3, 7, 101, 103) is {n_in_ * n_out_ + n_out_}, got {got_large}: float32 has 7 digits"
+)
 
 
 # %% wrong="counts-no-input-channels" fails="counts-by-hand counts-no-bias counts-torch"
@@ -1175,9 +1332,10 @@ def fc_params(c_in, c_out, h, w, bias=True):
 # ## How far it sees
 #
 # Two 3 × 3 convolutions, one after the other: a number of the second map sees 3 × 3 numbers of the first, and these together see 5 × 5 pixels.
-# The pixels that can change a number are its **receptive field** (感受野).
-# Autograd measures it: the gradient of one number of the last map with respect to the picture is not zero exactly on the receptive field
+# The smallest square that holds all pixels which can change a number is its **receptive field** (感受野).
+# Autograd measures it: the gradient of one number of the last map with respect to the picture is different from 0 at these pixels, and 0 at all others
 # (if no weight is 0 and nothing cancels, so all weights here are 1).
+# With dilation, or a stride larger than the kernel, the square can have holes; its side counts them too.
 
 
 # %%
@@ -1203,7 +1361,7 @@ for ax, (name, layers) in zip(axes, stacks.items(), strict=True):
     ways = seen_pixels(layers)
     rows = (ways != 0).any(dim=1).nonzero()[:, 0]
     ax.imshow(ways / ways.max(), cmap="Blues", vmin=0, vmax=1)
-    side, corner = len(rows), rows[0].item() - 0.5
+    side, corner = (rows[-1] - rows[0] + 1).item(), rows[0].item() - 0.5
     left = (ways != 0).any(dim=0).nonzero()[0].item() - 0.5
     ax.add_patch(Rectangle((left, corner), side, side, fill=False, ec="tab:red", lw=1.5))
     ax.set_title(f"{name}\n{side} × {side} pixels", fontsize=10)
@@ -1224,7 +1382,7 @@ plt.show()
 # ### Exercise 6: receptive field (5 points)
 #
 # Write `receptive_field(layers)`: a list of tuples `(k, s, d)`, kernel, stride and dilation of each layer, the first layer first.
-# Return a tuple of two ints `(r, j)`: the side of the receptive field of one number of the last map, in pixels, and the step of the last map.
+# Return a tuple of two ints `(r, j)`: the side of the receptive field of one number of the last map, in pixels (from the first pixel that it sees to the last, holes included), and the step of the last map.
 # Padding does not matter: count as if the picture had no end. Pooling layers (below) count as layers like any other.
 # For an empty list the map is the picture: `(1, 1)`. Do not use autograd or any layer, and leave the list as it is.
 #
@@ -1253,21 +1411,33 @@ assert type(got) is tuple and [type(v) for v in got] == [int, int], (
 )
 assert got == (7, 2), (
     f"[(3, 2, 1), (3, 1, 1)] gives (7, 2), got {got}. A 5: the stride is ignored, or the last layer was taken first. A 6: the kernels were added up. "
-    "A 9: j was changed before r. (7, 1) or (7, 3): the steps are multiplied"
+    "A 9: j was changed before r. A 10: k was added, not k - 1. (7, 1) or (7, 3): the steps are multiplied"
 )
 print("passed: the example worked by hand")
 
+
 # %% check="field-order" points=1
+def field_and_list(layers):
+    return receptive_field(layers), layers
+
+
 got = [receptive_field([]), receptive_field([(3, 1, 1), (3, 2, 1)]), receptive_field([(2, 3, 1), (1, 2, 1), (2, 1, 3)])]
 assert got[0] == (1, 1), f"no layer: (1, 1), got {got[0]}"
 assert got[1] == (5, 2), (
-    f"the stride in the last layer does not change what that layer sees: (5, 2), got {got[1]}. 7: j was changed before r"
+    f"the stride in the last layer does not change what that layer sees: (5, 2), got {got[1]}. 7: j was changed before r, or k was added, not k - 1"
 )
 assert got[2] == (20, 6), (
     f"strides 3 and 2 make a step of 6, then dilation 3: 1 + 1 + 0 + 3·1·6 = 20, so (20, 6), got {got[2]}. 17: steps added, not multiplied. "
-    "(8, 6): dilation ignored. (8, 1): only the last stride is kept"
+    "32: d·k - 1 was added, not d·(k - 1). (8, 6): dilation ignored. (8, 1): only the last stride is kept"
 )
-print("passed: no layer, order, and the product of the strides")
+got, given = field_and_list([(3, 1, 3), (2, 2, 1), (2, 2, 1)])
+assert got == (10, 4), (
+    f"[(3, 1, 3), (2, 2, 1), (2, 2, 1)]: 1 + 3·2·1 + 1·1 + 1·2 = 10, 2·2 = 4, so (10, 4), got {got}. 8: d - 1 was added once, but a kernel of 3 has two gaps. "
+    "6: the first dilation is lost. 9: two equal layers were taken for one. A last 2: two strides of 2 make a step of 4"
+)
+assert given == [(3, 1, 3), (2, 2, 1), (2, 2, 1)], f"the caller's list must stay as it is, it became {given}: is pop or reverse used on it?"
+print("passed: no layer, order, dilation, the product of the strides, and the list")
+
 
 # %% hidden="field-measured" points=3
 stacks_ = [
@@ -1352,6 +1522,37 @@ def receptive_field(layers):
 # A single layer `[(3, 1, 2)]` sees 3 pixels in your answer. Its three numbers lie two places apart, so draw the row of pixels, and count
 # from the first that it meets to the last. Which of the three numbers in each tuple does your answer never use?
 
+# %% wrong="field-one-gap" fails="field-order field-measured"
+def receptive_field(layers):
+    size, step = 1, 1
+    for k, s, d in layers:
+        size += (k + d - 2) * step
+        step *= s
+    return size, step
+
+
+# %% [markdown] mistake="field-one-gap"
+# Spreads the kernel by the dilation in one gap only.
+#
+# A single layer `[(3, 1, 2)]` sees 4 pixels in your answer; its three numbers meet the pixels 0, 2 and 4. With a kernel of 2 nothing shows.
+# How many gaps lie between k numbers, and how wide is each?
+
+# %% wrong="field-list-emptied" fails="field-order"
+def receptive_field(layers):
+    size, step = 1, 1
+    while layers:
+        k, s, d = layers.pop(0)
+        size += d * (k - 1) * step
+        step *= s
+    return size, step
+
+
+# %% [markdown] mistake="field-list-emptied"
+# Takes the layers out of the list that the caller still needs.
+#
+# The numbers are right, but after the call the list is empty, so a second call with the same list returns (1, 1). Print the list before and
+# after. How can you go through a list and leave it whole?
+
 # %% right="field-backwards"
 def receptive_field(layers):
     size, step = 1, 1
@@ -1378,13 +1579,13 @@ def receptive_field(layers):
 # The note: "every channel must use the same kernel, and small kernels increase the amount of computation". Give the counter-examples.
 #
 # - `difference_weight(k, plus, minus, c_in)`: `k` is one slice, shape `(kh, kw)`; `plus` and `minus` are different channel numbers from 0 to `c_in - 1`.
-#   Return the weight, shape `(1, c_in, kh, kw)` and dtype of `k`, with which `F.conv2d` gives the correlation of channel `plus` with `k` minus that of channel `minus` with `k`; the other channels do not matter. Leave `k` as it is.
-# - `multiplications(k, n, c)`: the number of multiplications, an `int`, in `n` convolutions of `k` × `k`, one after another, each from `c` to `c` channels: count, in each of the `n` results, one place with all its `c` channels. Additions and biases are not counted.
+#   Return the weight, shape `(1, c_in, kh, kw)` and dtype of `k`, with which `F.conv2d` gives the correlation of channel `plus` with `k` minus that of channel `minus` with `k`; the other channels must not change the result. Leave `k` as it is.
+# - `multiplications(k, n, c)`, where `k` is a side: the number of multiplications, an `int`, in `n` convolutions of `k` × `k`, one after another, each from `c` to `c` channels: count, in each of the `n` results, one place with all its `c` channels. Additions and biases are not counted.
 #
 # By hand: `difference_weight(torch.tensor([[5.0]]), 2, 0, 3)` has the slices −5, 0, 5;
 # `multiplications(3, 3, 2)` is $3 \cdot 9 \cdot 4 = 108$, and `multiplications(7, 1, 2)` is $49 \cdot 4 = 196$.
 #
-# <details><summary>Hint 1</summary>What must a slice be so that its channel does not matter?</details>
+# <details><summary>Hint 1</summary>What must a slice be so that its channel cannot change the result?</details>
 # <details><summary>Hint 2</summary>Start with zeros of the right shape and fill two slices. One output channel costs c · k · k multiplications.</details>
 
 
@@ -1406,7 +1607,8 @@ def multiplications(k: int, n: int, c: int) -> int:
 
 
 # %% check="note-by-hand" points=1
-got = [difference_weight(torch.tensor([[5.0]], dtype=torch.float64), 2, 0, 3), multiplications(3, 3, 2), multiplications(7, 1, 2)]
+counts_ = [multiplications(3, 3, 2), multiplications(7, 1, 2), multiplications(1, 2, 3)]
+got = [difference_weight(torch.tensor([[5.0]], dtype=torch.float64), 2, 0, 3), *counts_]
 assert type(got[0]) is torch.Tensor, f"difference_weight must return a tensor, got {type(got[0]).__name__}: is `return` missing?"
 assert got[0].shape == (1, 3, 1, 1), f"the weight must have shape (1, 3, 1, 1), outputs first, got {tuple(got[0].shape)}"
 assert got[0].flatten().tolist() == [-5, 0, 5], (
@@ -1415,9 +1617,10 @@ assert got[0].flatten().tolist() == [-5, 0, 5], (
 assert got[0].dtype == torch.float64, (
     f"k is float64, so the weight must be too, got {got[0].dtype}: torch.zeros makes float32 unless dtype= is given"
 )
-assert got[1:] == [108, 196] and type(got[1]) is int, (
-    f"108 and 196, as ints; got {got[1:]}. None: is `return` missing? 54 and 98: c only once; 36: n is ignored"
+assert got[1:3] == [108, 196] and type(got[1]) is int, (
+    f"108 and 196, as ints; got {got[1:3]}. None: is `return` missing? 54 and 98: c only once; 36: n is ignored"
 )
+assert got[3] == 18, f"multiplications(1, 2, 3) is 2·1·9 = 18, got {got[3]}. 12: c was added to c, not multiplied with it"
 print("passed: the examples worked by hand")
 
 # %% check="note-pages" points=1
@@ -1432,7 +1635,25 @@ assert maps_ == [[[3.0], [3.0]], [[-3.0], [-3.0]]], (
     f"red minus blue with the slice [1, 2]: the red page gives 3, the blue page -3 at each of the two places, got {maps_}. "
     "Equal numbers: equal slices. Signs the wrong way round: plus and minus swapped"
 )
-print("passed: red and blue are told apart")
+try:
+    got = difference_weight(torch.tensor([[0.1, 0.2]], dtype=torch.float64), 1, 3, 4)
+except Exception as problem:
+    got = f"{type(problem).__name__}: {problem}"
+assert type(got) is torch.Tensor and got.shape == (1, 4, 1, 2), (
+    f"a slice (1, 2) for each of 4 channels: shape (1, 4, 1, 2), got {tuple(got.shape) if isinstance(got, torch.Tensor) else got}. "
+    "(1, 3, 1, 2), or an error about an index: c_in need not be 3"
+)
+assert_close(
+    got[0, :, 0],
+    torch.tensor([[0.0, 0.0], [0.1, 0.2], [0.0, 0.0], [-0.1, -0.2]], dtype=torch.float64),
+    rtol=1e-12,
+    atol=0,
+    msg=lambda m: (
+        f"channel 1 minus channel 3 of 4, slice [0.1, 0.2] in float64: [[0, 0], [0.1, 0.2], [0, 0], [-0.1, -0.2]], got {got[0, :, 0].tolist()}. "
+        f"0.2 before 0.1: the slice was flipped. 0.10000000149: kept in float32 on the way\n{m}"
+    ),
+)
+print("passed: red and blue are told apart, and so are two of four channels")
 
 # %% hidden="note-random" points=3
 def weights_and_slice(k, pairs):
@@ -1451,7 +1672,8 @@ for (p, m), weight in zip(pairs, got, strict=True):
     assert weight.shape == (1, 5, 2, 3) and weight.dtype == torch.float64, (
         f"shape (1, 5, 2, 3), float64, got {tuple(weight.shape)}, {weight.dtype}"
     )
-    assert_close(F.conv2d(five, weight), wanted, msg=lambda mm, p=p, m=m: f"channel {p} minus channel {m} of five, slice 2 × 3\n{mm}")
+    where = f"channel {p} minus channel {m} of five, slice 2 × 3"
+    assert_close(F.conv2d(five, weight), wanted, rtol=1e-12, atol=1e-12, msg=lambda mm, where=where: f"{where}\n{mm}")
 assert counts == [450, 196, 9], f"multiplications(5, 2, 3), (1, 4, 7), (3, 1, 1): 450, 196, 9, got {counts}"
 
 
@@ -1521,7 +1743,7 @@ def multiplications(k, n, c):
 # Put a float64 slice in, and use your weight on a float64 picture: `F.conv2d` stops with "expected scalar type Double but found Float". The
 # statement names the dtype of the weight. Print the `.dtype` of the tensor that you fill.
 
-# %% wrong="note-flipped" fails="note-random"
+# %% wrong="note-flipped" fails="note-pages note-random"
 def difference_weight(k, plus, minus, c_in):
     k = k.flip(0, 1)
     weight = k.new_zeros(1, c_in, *k.shape)
@@ -1538,6 +1760,23 @@ def multiplications(k, n, c):
 #
 # Take the slice [[1, 2]] and a channel `plus` with the pixels 1, 0, 0: the correlation is 1, 0, but your weight makes 2, 0. A constant page
 # or a slice of 1 × 1 does not show it. What does `F.conv2d` do with a kernel, by the first pages of this chapter?
+
+# %% wrong="note-two-c" fails="note-by-hand note-random"
+def difference_weight(k, plus, minus, c_in):
+    weight = k.new_zeros(1, c_in, *k.shape)
+    weight[0, plus], weight[0, minus] = k, -k
+    return weight
+
+
+def multiplications(k, n, c):
+    return n * k * k * (c + c)
+
+
+# %% [markdown] mistake="note-two-c"
+# Adds the channels in and the channels out in `multiplications`.
+#
+# With 2 channels 2 + 2 and 2 · 2 are alike, so the worked examples come out right; for one 1 × 1 convolution from 3 to 3 channels you count
+# 6. Write down the matrix of such a layer: how many of its numbers are multiplied at one pixel?
 
 # %% right="note-stack"
 def difference_weight(k, plus, minus, c_in):
@@ -1593,8 +1832,9 @@ print("avg, not padded:", F.avg_pool2d(low, 2, stride=2, padding=1, count_includ
 # ### Exercise 8: pooling and upsampling (7 points)
 #
 # All take and return `(N, C, H, W)` of one floating-point dtype, and leave `x` as it is.
+# In the two poolings `2 * p <= k`, so that every window meets the picture.
 #
-# - `max_pool(x, k, s, p)`: maximum over windows of `k` × `k`, stride `s`, with `p` rows and columns of padding on all sides that never win (`2 * p <= k`).
+# - `max_pool(x, k, s, p)`: maximum over windows of `k` × `k`, stride `s`, with `p` rows and columns of padding on all sides that never win.
 # - `avg_pool(x, k, s, p, include_pad=True)`: mean over the same windows, padded with 0; with `include_pad=False` the padding is not counted:
 #   the sum is divided by the number of places of the window that lie in the picture.
 # - `nearest_up(x, f)`: height and width `f` times as large, `f` a positive integer; each number becomes a block of `f` × `f`.
@@ -1643,11 +1883,20 @@ low_ = torch.tensor([[[[-1.0, -2.0], [-3.0, -4.0]]]])
 got = max_pool(low_, 2, 2, 1)
 assert type(got) is torch.Tensor, f"max_pool must return a tensor, got {type(got).__name__}: is `return` missing?"
 assert got.flatten().tolist() == [-1, -2, -3, -4] and got.shape == (1, 1, 2, 2), (
-    f"four windows with one pixel each: -1, -2, -3, -4, got {got.flatten().tolist()}. Zeros: the padding won, it must lose always"
+    f"four windows with one pixel each: -1, -2, -3, -4, shape (1, 1, 2, 2), got {got.flatten().tolist()}, shape {tuple(got.shape)}. "
+    "Zeros: the padding won, it must lose always. Only -1: there is no padding"
 )
-got = max_pool(-torch.arange(1.0, 16.0).reshape(1, 1, 3, 5), 3, 2, 1)
-assert got.tolist() == [[[[-1, -2, -4], [-6, -7, -9]]]], (
-    f"-1 to -15 in 3 rows of 5, k = 3, s = 2, p = 1: [[-1, -2, -4], [-6, -7, -9]], got {got.tolist()}. -1, -3: the windows are k places apart, not s"
+got = [max_pool(-torch.arange(1.0, 31.0).double().reshape(1, 2, 3, 5), 3, 2, 1), max_pool(1e30 * low_, 2, 2, 1)]
+assert got[0].tolist() == [[[[-1, -2, -4], [-6, -7, -9]], [[-16, -17, -19], [-21, -22, -24]]]], (
+    f"-1 to -15 in 3 rows of 5, and a second channel with -16 to -30, k = 3, s = 2, p = 1: [[-1, -2, -4], [-6, -7, -9]] and 15 less, got {got[0].tolist()}. "
+    "-1, -3: the windows are k places apart, not s. The second channel like the first: each channel has its own maximum"
+)
+assert got[0].dtype == torch.float64, (
+    f"x is float64, so the result must be too, got {got[0].dtype}: torch.zeros makes float32 unless dtype= is given"
+)
+assert torch.equal(got[1], 1e30 * low_), (
+    f"pixels of -1e30 to -4e30, one in each window: they must come out as they are, got {got[1].flatten().tolist()}. "
+    "All alike: the number in the padding is not low enough"
 )
 print("passed: padding never wins")
 
@@ -1662,9 +1911,9 @@ assert got[0].flatten().tolist() == [-0.25, -0.5, -0.75, -1], (
 assert got[1].flatten().tolist() == [-1, -2, -3, -4], (
     f"with include_pad=False one pixel is left in each window: -1, -2, -3, -4, got {got[1].flatten().tolist()}"
 )
-nines = 9 * torch.arange(1.0, 16.0).reshape(1, 1, 3, 5)
+nines = 9 * torch.arange(15.0).reshape(1, 1, 3, 5)
 got = [avg_pool(nines, 3, 2, 1), avg_pool(nines, 3, 2, 1, include_pad=False)]
-means = torch.tensor([[[[16.0, 33.0, 28.0], [36.0, 63.0, 48.0]]]]), torch.tensor([[[[36.0, 49.5, 63.0], [81.0, 94.5, 108.0]]]])
+means = torch.tensor([[[[12.0, 27.0, 24.0], [32.0, 57.0, 44.0]]]]), torch.tensor([[[[27.0, 40.5, 54.0], [72.0, 85.5, 99.0]]]])
 assert got[0].shape == got[1].shape == (1, 1, 2, 3), (
     f"3 × 5 with k = 3, s = 2, p = 1: shape (1, 1, 2, 3), got {[tuple(v.shape) for v in got]}. (1, 1, 1, 2): the windows are k places apart, not s"
 )
@@ -1673,8 +1922,8 @@ for name, mean_, out_ in zip(("", ", include_pad=False"), means, got, strict=Tru
         out_,
         mean_,
         msg=lambda m, name=name, mean_=mean_, out_=out_: (
-            f"9, 18, …, 135 in 3 rows of 5, avg_pool(x, 3, 2, 1{name}) must be {mean_[0, 0].tolist()}, got {out_.tolist()}. "
-            f"74.25: a window at the side was divided as if it lay in a corner\n{m}"
+            f"0, 9, 18, …, 126 in 3 rows of 5, avg_pool(x, 3, 2, 1{name}) must be {mean_[0, 0].tolist()}, got {out_.tolist()}. "
+            f"60.75: a window at the side was divided as if it lay in a corner. 36: a pixel of the picture that is 0 was not counted\n{m}"
         ),
     )
 print("passed: two kinds of mean at the border")
@@ -1687,6 +1936,10 @@ assert type(got) is torch.Tensor and got.shape == (1, 2, 2, 6), (
 assert got[0].tolist() == [[[1, 1, 2, 2, 3, 3]] * 2, [[4, 4, 5, 5, 6, 6]] * 2], (
     f"rows 1 1 2 2 3 3 twice, then 4 4 5 5 6 6 twice, got {got[0].tolist()}. 1 2 3 1 2 3: the picture was laid as tiles"
 )
+got = nearest_up(torch.tensor([[[[7.0], [8.0]]]]), 3)
+assert got.tolist() == [[[[7] * 3] * 3 + [[8] * 3] * 3]], (
+    f"7 over 8 with f = 3: three rows 7 7 7, then three rows 8 8 8, got {got.tolist()}"
+)
 print("passed: blocks, not tiles")
 
 # %% hidden="pool-torch" points=4
@@ -1697,7 +1950,8 @@ def answers_and_input(x, settings, factors):
 
 
 _ = torch.manual_seed(20)
-batches = [torch.randn(2, 3, 7, 10, dtype=torch.float64) - 2, torch.randn(1, 1, 5, 4, dtype=torch.float64)]
+batches = [torch.randn(2, 3, 7, 10, dtype=torch.float64) - 2, torch.randn(1, 1, 5, 4, dtype=torch.float64).relu()]
+batches.append(-1e30 * torch.rand(1, 2, 3, 5, dtype=torch.float64))
 settings_ = [(3, 2, 1), (2, 2, 0), (4, 1, 2), (3, 3, 0)]
 for x_ in batches:
     got, got_up, given = answers_and_input(x_, settings_, (1, 3))
@@ -1825,6 +2079,46 @@ def nearest_up(x, f):
 # On a 3 × 3 picture of ones with `k = 3`, `s = 1`, `p = 1` every mean of real pixels is 1. Yours is 1 in the corners, 1.5 at the sides and
 # 2.25 in the middle. Count by hand how many pixels of the picture each of the nine windows holds.
 
+# %% wrong="pool-finite-padding" fails="pool-max pool-torch"
+def max_pool(x, k, s, p):
+    return F.pad(x, [p] * 4, value=-1e9).unfold(2, k, s).unfold(3, k, s).amax(dim=(4, 5))
+
+
+def avg_pool(x, k, s, p, include_pad=True):
+    return F.avg_pool2d(x, k, s, p, count_include_pad=include_pad)
+
+
+def nearest_up(x, f):
+    return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
+
+
+# %% [markdown] mistake="pool-finite-padding"
+# Pads the maximum with a low number that a lower pixel still loses against.
+#
+# On a picture where every pixel is -1e30, a window with padding returns the number of the padding, which is nowhere in the picture. The
+# statement says "never". Which number is below every other?
+
+# %% wrong="pool-zeros-not-counted" fails="pool-avg pool-torch"
+def max_pool(x, k, s, p):
+    return F.max_pool2d(x, k, s, p)
+
+
+def avg_pool(x, k, s, p, include_pad=True):
+    parts = F.pad(x, [p] * 4).unfold(2, k, s).unfold(3, k, s)
+    places = k * k if include_pad else (parts != 0).sum(dim=(4, 5)).clamp(min=1)
+    return parts.sum(dim=(4, 5)) / places
+
+
+def nearest_up(x, f):
+    return x.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
+
+
+# %% [markdown] mistake="pool-zeros-not-counted"
+# Takes every zero for padding when `include_pad=False`, also the zeros of the picture.
+#
+# The pixels 0, 2 in one window have the mean 1; yours is 2. After a ReLU many pixels are 0. What tells a place of the picture from a place of
+# the padding, if not the number that stands there?
+
 # %% right="pool-loops"
 def pooled(x, k, s, reduce):
     rows = range(0, x.shape[2] - k + 1, s)
@@ -1860,7 +2154,7 @@ def nearest_up(x, f):
 # A kernel of **1 × 1** sees one pixel, but all its channels.
 # At every place it multiplies the vector of channels with the same matrix $(C_{out}, C_{in})$: it is `nn.Linear` applied to each pixel.
 # It changes the number of channels, and nothing moves.
-# Here it makes grey out of colour, and the four edge maps of a photo, concatenated with it, into one.
+# Here one makes grey out of three colours, and another makes one map out of five: this grey, and four edge maps.
 
 # %%
 to_grey = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)  # brightness as the eye sees it
@@ -1877,7 +2171,7 @@ fig, axes = plt.subplots(1, 3, figsize=(12, 3.4))
 shown = [
     (pagoda.permute(1, 2, 0), "3 channels"),
     (light[0, 0], "1 × 1: grey"),
-    (ink[0, 0, 1:-1, 1:-1], "1 × 1: grey minus the edges"),
+    (ink[0, 0, 1:-1, 1:-1], "1 × 1: 0.9 + 0.2 · (grey − edges)"),
 ]  # cut: the padding makes an edge
 for ax, (picture, title) in zip(axes, shown, strict=True):
     ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
@@ -1891,8 +2185,9 @@ plt.show()
 # ### Exercise 9: concatenate and mix (5 points)
 #
 # Write `mix_channels(parts, w, b)`: `parts` is a non-empty list of tensors `(N, C_1, H, W)`, `(N, C_2, H, W)`, …, alike except in their channels;
-# `w` has shape `(C_out, C_1 + C_2 + …, 1, 1)`, as in `nn.Conv2d`, and `b` `(C_out,)`.
-# Concatenate the channels in the order of the list, then apply the 1 × 1 convolution; the result has shape `(N, C_out, H, W)`.
+# `w` has shape `(C_out, C_1 + C_2 + …, 1, 1)`, as in `nn.Conv2d`, and `b` `(C_out,)`, all of one floating-point dtype.
+# Concatenate the channels in the order of the list, then apply the 1 × 1 convolution; the result has shape `(N, C_out, H, W)` and the same dtype.
+# Leave the inputs as they are.
 # Use one matrix product (`@`) or one `torch.einsum`; no convolution functions, no loop.
 #
 # By hand: parts of one pixel with the channels `[1, 2]` and `[3]`, weights `[[1, 10, 100], [0, 0, 1]]`, biases `[0, 0.5]`: the result has the channels $1 + 20 + 300 = 321$ and $3.5$.
@@ -1912,49 +2207,87 @@ def mix_channels(parts: list[torch.Tensor], w: torch.Tensor, b: torch.Tensor) ->
     # END SOLUTION
 
 
+
 # %% check="mix-by-hand" points=1
+def mixed_or_error(parts, w, b):
+    try:
+        return mix_channels(parts, w, b)
+    except Exception as problem:
+        return f"{type(problem).__name__}: {problem}"
+
+
 parts_ = [torch.tensor([1.0, 2.0]).reshape(1, 2, 1, 1), torch.tensor([3.0]).reshape(1, 1, 1, 1)]
-try:
-    got = mix_channels(parts_, torch.tensor([[1.0, 10.0, 100.0], [0.0, 0.0, 1.0]]).reshape(2, 3, 1, 1), torch.tensor([0.0, 0.5]))
-except RuntimeError as problem:
-    got = f"{type(problem).__name__}: {problem}"
+got = mixed_or_error(parts_, torch.tensor([[1.0, 10.0, 100.0], [0.0, 0.0, 1.0]]).reshape(2, 3, 1, 1), torch.tensor([0.0, 0.5]))
 assert type(got) is torch.Tensor, (
-    f"mix_channels must return a tensor, got {got}. None: is `return` missing? An error about sizes: with (N, C_out, H·W), b belongs to axis 1: b[:, None]"
+    f"mix_channels must return a tensor, got {got}. None: is `return` missing? 'Sizes … except in dimension 0': the channels are axis 1. "
+    "'unflatten', 'shape … is invalid' or 'size of tensor a': with (N, C_out, H·W), b belongs to axis 1: b[:, None]. "
+    "'batch2' or another error in the product: w must be (C_out, C)"
 )
 assert got.shape == (1, 2, 1, 1), f"one picture, two channels, one pixel: shape (1, 2, 1, 1), got {tuple(got.shape)}"
 assert got.flatten().tolist() == [321, 3.5], (
     f"must be 321 and 3.5, got {got.flatten().tolist()}. 213: the parts in another order. A second 3: the bias is lost"
 )
-print("passed: the example worked by hand")
+got = mixed_or_error([torch.tensor([[[[5.0]]]])], torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1), torch.tensor([0.0, 1.0]))
+assert type(got) is torch.Tensor and got.tolist() == [[[[10]], [[16]]]], (
+    f"one part with one channel, one pixel 5, weights 2 and 3, biases 0 and 1: [[[[10]], [[16]]]], got {got if isinstance(got, str) else got.tolist()}. "
+    "An error of sizes: w.squeeze() also takes away an axis of channels that has length 1"
+)
+print("passed: the example worked by hand, and a single channel")
+
 
 # %% check="mix-places" points=1
-try:
-    got = mix_channels(
-        [torch.arange(12.0).reshape(1, 2, 2, 3)], torch.tensor([[1.0, 100.0], [0.0, 1.0]]).reshape(2, 2, 1, 1), torch.zeros(2)
-    )
-except RuntimeError as problem:
-    got = f"{type(problem).__name__}: {problem}"
+def two_pictures(x):
+    try:
+        return mix_channels([x], torch.tensor([[1.0, 100.0], [0.0, 1.0]]).reshape(2, 2, 1, 1), torch.zeros(2))
+    except Exception as problem:
+        return f"{type(problem).__name__}: {problem}"
+
+
+got = two_pictures(torch.arange(24.0).reshape(2, 2, 2, 3))
 assert type(got) is torch.Tensor, (
-    f"mix_channels must return a tensor, got {got}. None: is `return` missing? Sizes 6 and 2: b belongs to axis 1 of (N, C_out, H·W): b[:, None]"
+    f"mix_channels must return a tensor, got {got}. None: is `return` missing? Sizes 6 and 2: b belongs to axis 1 of (N, C_out, H·W): b[:, None]. "
+    "'batch2' or another error in the product: w must be (C_out, C)"
 )
-assert got.shape == (1, 2, 2, 3), f"one picture, two channels, 2 × 3 pixels: shape (1, 2, 2, 3), got {tuple(got.shape)}"
+assert got.shape == (2, 2, 2, 3), (
+    f"two pictures, two channels, 2 × 3 pixels: shape (2, 2, 2, 3), got {tuple(got.shape)}. (1, 2, 2, 3): only the first picture, or the sum of both"
+)
 assert got[0].tolist() == [[[600, 701, 802], [903, 1004, 1105]], [[6, 7, 8], [9, 10, 11]]], (
     f"channel 0 has 0 to 5, channel 1 has 6 to 11, weights [1, 100] and [0, 1]: 600, 701, 802, 903, 1004, 1105 and then 6 to 11, "
     f"got {got[0].tolist()}. 100, 302, …: reshaped to rows of two before the channels were moved to the last axis. "
-    "600, 6, 701, …: the same mistake on the way back. 600, 802, 1004 or 600, 903, 701: rows and columns were exchanged"
+    "600, 6, 701, …: the same mistake on the way back. 600, 802, 1004 or 600, 903, 701: rows and columns were exchanged. "
+    "1200, 1301, …: reshaped to (C, N·H·W) before the axis N was moved. 1812, … as the second channel: the same on the way back. "
+    "0, 1, 2, …: w was transposed"
 )
-print("passed: every pixel keeps its place")
+assert got[1].tolist() == [[[1812, 1913, 2014], [2115, 2216, 2317]], [[18, 19, 20], [21, 22, 23]]], (
+    f"the second picture has 12 to 17 and 18 to 23: 1812, 1913, 2014, 2115, 2216, 2317 and then 18 to 23, got {got[1].tolist()}"
+)
+print("passed: every pixel keeps its place, in two pictures")
+
 
 # %% hidden="mix-torch" points=3
+def results_and_inputs(made):
+    given = [([piece.clone() for piece in pieces], weight.clone(), offset.clone()) for pieces, weight, offset in made]
+    return [mix_channels(*inputs) for inputs in given], given
+
+
 _ = torch.manual_seed(20)
-cases = [((2, 3), 4, (3, 5, 2)), ((1,), 1, (1, 4, 4)), ((2, 2, 1), 3, (4, 1, 6))]
+cases = [((2, 3), 4, (3, 5, 2)), ((1,), 1, (1, 4, 4)), ((2, 2, 1), 3, (4, 1, 6)), ((1,), 3, (2, 2, 3))]
 made = [
-    ([torch.randn(n, c, h, v) for c in channels], torch.randn(o, sum(channels), 1, 1), torch.randn(o)) for channels, o, (n, h, v) in cases
+    (
+        [torch.randn(n, c, h, v, dtype=torch.float64) for c in channels],
+        torch.randn(o, sum(channels), 1, 1, dtype=torch.float64),
+        torch.randn(o, dtype=torch.float64),
+    )
+    for channels, o, (n, h, v) in cases
 ]
-got = [mix_channels(*inputs) for inputs in made]
-for (pieces, weight, offset), out in zip(made, got, strict=True):
+got, given = results_and_inputs(made)
+for (pieces, weight, offset), (pieces1, weight1, offset1), out in zip(made, given, got, strict=True):
     shapes = [tuple(piece.shape) for piece in pieces]
-    assert_close(out, F.conv2d(torch.cat(pieces, 1), weight, offset), msg=lambda m, shapes=shapes: f"parts {shapes}, against F.conv2d\n{m}")
+    assert len(pieces1) == len(pieces), "the list of parts was changed in place"
+    unchanged = zip([*pieces, weight, offset], [*pieces1, weight1, offset1], strict=True)
+    assert all(torch.equal(a, b) for a, b in unchanged), "an input was changed in place"
+    wanted = F.conv2d(torch.cat(pieces, 1), weight, offset)
+    assert_close(out, wanted, msg=lambda m, shapes=shapes: f"float64, parts {shapes}, against F.conv2d\n{m}")
 
 
 # %% wrong="mix-reshape" fails="mix-places mix-torch"
@@ -1996,6 +2329,32 @@ def mix_channels(parts, w, b):
 # In the example worked by hand your channels come as 3, 1, 2, so the first result is 3 + 10 + 200 = 213 and not 321. With a single part
 # nothing shows. In which order does the list stand, and which column of the weights belongs to its first channel?
 
+# %% wrong="mix-batch-in-one-row" fails="mix-places mix-torch"
+def mix_channels(parts, w, b):
+    x = torch.cat(parts, dim=1)
+    n, c, h, v = x.shape
+    return (w.flatten(1) @ x.reshape(c, -1) + b[:, None]).reshape(n, -1, h, v)
+
+
+# %% [markdown] mistake="mix-batch-in-one-row"
+# Lays all pictures in one row for each channel without moving the axis of the pictures.
+#
+# Two pictures of one pixel with the channels (1, 10) and (2, 20) lie in memory as 1, 10, 2, 20; your row for channel 0 is 1, 10 and not
+# 1, 2. With one picture nothing shows. Which axis must come first before the others are flattened together?
+
+# %% wrong="mix-squeeze" fails="mix-by-hand mix-torch"
+def mix_channels(parts, w, b):
+    x = torch.cat(parts, dim=1)
+    y = w.squeeze() @ x.flatten(2) + b[:, None]
+    return y.reshape(len(x), -1, *x.shape[2:])
+
+
+# %% [markdown] mistake="mix-squeeze"
+# Takes away every axis of length 1 from the weights, also an axis of channels.
+#
+# Weights of the shape (2, 1, 1, 1) become (2,), and the product with a single channel stops with an error about sizes. Print the shape of
+# your weights for one channel in, and for one channel out. Which two axes are to go, whatever their neighbours are?
+
 # %% wrong="mix-no-bias" fails="mix-by-hand mix-torch"
 def mix_channels(parts, w, b):
     x = torch.cat(parts, dim=1)
@@ -2028,7 +2387,8 @@ def mix_channels(parts, w, b):
 # ## Move the picture, and the map moves
 #
 # Every window is treated alike, so what a convolution finds here it also finds there.
-# Move the picture by three pixels and the map moves by three: $f(\text{shift}(x)) = \text{shift}(f(x))$.
+# With stride 1, move the picture by three pixels and the map moves by three: $f(\text{shift}(x)) = \text{shift}(f(x))$.
+# (With stride $s$ only a move by a multiple of $s$ moves the map, by $1/s$ of it.)
 # This is called **equivariance** (等变性).
 # It is not **invariance** (不变性), $f(\text{shift}(x)) = f(x)$: the map does change, it moves.
 #
@@ -2062,7 +2422,7 @@ print(f"core compared with a map that was not moved: {(first - edges_of(page))[c
 #
 # Write `is_equivariant(f, x, shift, band)`.
 #
-# - `f` takes a tensor `(N, C, H, W)` and returns one `(N, C', H, W)`, same height and width; `x` is such an input, floating-point.
+# - `f` takes a tensor `(N, C, H, W)`, which it does not change, and returns one `(N, C', H, W)`, same height and width; `x` is such an input, floating-point.
 # - `shift = (dy, dx)`: integers, move down and right with `torch.roll`, negative ones up and left.
 # - `band`: a non-negative integer, smaller than half of `H` and of `W`: the number of rows at the top and at the bottom, and columns left and right, that are left out of the comparison.
 #
@@ -2095,7 +2455,9 @@ def simple_ones():
 
 
 got = simple_ones()
-assert [type(v) for v in got] == [bool] * 3, f"is_equivariant must return True or False (bool), got {got}. None: is `return` missing?"
+assert [type(v) for v in got] == [bool] * 3, (
+    f"is_equivariant must return True or False (bool), got {got}. None: is `return` missing? A tensor: bool(…) makes one of it"
+)
 assert got == [True, False, False], (
     f"doubling is equivariant, the mirror is not, nor are weights that depend on the place: [True, False, False], got {got}. "
     "All False: f(shift(x)) was compared with f(x), that is invariance. [False, True, False]: f(x) was moved the other way. "
@@ -2111,21 +2473,28 @@ def padded_mean():
     return [is_equivariant(f, ramp, (2, 1), band) for band in (0, 2, 3)]
 
 
-def one_pixel():
-    speck = torch.zeros(1, 1, 9, 9)
-    speck[0, 0, 4, 4] = 0.001
-    return is_equivariant(lambda t: t + speck, torch.zeros(1, 1, 9, 9), (2, 1), 0)
+def one_pixel(height, band):
+    speck = torch.zeros(2, 2, 9, 9, dtype=torch.float64)
+    speck[1, 1, 4, 4] = height
+    return is_equivariant(lambda t: t + speck, torch.full((2, 2, 9, 9), 100.0, dtype=torch.float64), (2, 1), band)
 
 
-got, got_speck = padded_mean(), one_pixel()
+got, got_speck = padded_mean(), [one_pixel(0.001, 0), one_pixel(0.001, 3), one_pixel(-0.001, 3), one_pixel(1e-6, 0)]
+assert [type(v) for v in got + got_speck] == [bool] * 7, (
+    f"is_equivariant must return True or False (bool), got {got + got_speck}. A tensor: bool(…) makes one of it"
+)
 assert got == [False, False, True], (
     f"a 3 × 3 mean with padding, moved by (2, 1): 2 rows moved in and 1 of reach, so bands 0, 2, 3 give [False, False, True], got {got}. "
     "All False: the band is not left out on all four sides, or f(x) was not moved. All True: too much is left out. "
-    "[True, False, True]: with band 0 the slice [0:-0] is empty"
+    "[True, False, True]: with band 0 the slice [0:-0] is empty. [False, True, True]: more than the band is left out, or it was not cut from axes 2 and 3"
 )
-assert got_speck is False, (
-    f"f adds 0.001 at one pixel of 9 × 9, so two places differ by 0.001, more than 1e-4: False, got {got_speck}. "
-    "True: the mean of the differences was tested; every single one must be small"
+assert got_speck[:3] == [False] * 3, (
+    f"f adds 0.001, 0.001 or -0.001 to one pixel of the last of 2 × 2 maps of hundreds; two places differ by 0.001, with band 3 one remains: "
+    f"False, False, False, got {got_speck[:3]}. All True: the mean of the differences was tested, or only the first channel or picture, "
+    "or rtol was not 0. One True: the sign of the difference counts. The last two True: more than the band is left out"
+)
+assert got_speck[3] is True, (
+    f"f adds 0.000001 to one pixel, less than 1e-4: True, got {got_speck[3]}: equal to the last bit is too much to ask"
 )
 print("passed: only the band is left out, and every place counts")
 
@@ -2184,19 +2553,20 @@ assert got[1] == [True, True], f"rows are zeroed and the move is along the rows 
 
 
 # %% hidden="equi-each-side" points=1
-def one_side(where, band):
+def one_side(where, band, step):
     picked = torch.ones(8, 9)
     picked[where] = 0
-    return is_equivariant(lambda t: t * picked, torch.full((1, 1, 8, 9), 2.0), (1, 1), band)
+    return is_equivariant(lambda t: t * picked, torch.full((1, 1, 8, 9), 2.0), (step, step), band)
 
 
 places = [(1, 4), (6, 4), (4, 1), (4, 7)]
-got = [[one_side(place, band) for band in (1, 2, 3)] for place in places]
+got = [[one_side(place, band, step) for band in (1, 2, 3)] for place in places for step in (1, -1)]
 wanted = []
 for i, j in places:
-    spots = [(i, j), (i + 1, j + 1)]  # the hole, and the hole after the move
-    wanted.append([not any(b <= a < 8 - b and b <= c < 9 - b for a, c in spots) for b in (1, 2, 3)])
-assert got == wanted, f"a hole near the top, bottom, left, right of 8 × 9; bands 1, 2, 3: {wanted}, got {got}"
+    for step in (1, -1):
+        spots = [(i, j), (i + step, j + step)]  # the hole, and the hole after the move
+        wanted.append([not any(b <= a < 8 - b and b <= c < 9 - b for a, c in spots) for b in (1, 2, 3)])
+assert got == wanted, f"a hole near the top, bottom, left, right of 8 × 9, moves (1, 1) and (-1, -1), bands 1, 2, 3: {wanted}, got {got}"
 
 
 # %% wrong="equi-invariance" fails="equi-by-hand equi-band equi-kinds"
@@ -2262,6 +2632,32 @@ def is_equivariant(f, x, shift, band):
 # If 2 of 100 places differ by 0.001, their mean is 0.00002, and you answer `True`. The statement allows at most 0.0001 at every remaining
 # place. Which one number tells you about the worst place?
 
+# %% wrong="equi-first-map" fails="equi-band equi-kinds"
+def is_equivariant(f, x, shift, band):
+    a, b = f(torch.roll(x, shift, (2, 3)))[0, 0], torch.roll(f(x), shift, (2, 3))[0, 0]
+    inner = (slice(band, x.shape[2] - band), slice(band, x.shape[3] - band))
+    return torch.allclose(a[inner], b[inner], rtol=0, atol=1e-4)
+
+
+# %% [markdown] mistake="equi-first-map"
+# Looks at the first channel of the first picture only.
+#
+# A function that is right there, and mirrors every other picture or channel, gets `True` from you. Print the shape of what you compare for
+# two pictures with two channels, and count the numbers that were left out.
+
+# %% wrong="equi-relative" fails="equi-band"
+def is_equivariant(f, x, shift, band):
+    a, b = f(torch.roll(x, shift, (2, 3))), torch.roll(f(x), shift, (2, 3))
+    inner = (..., slice(band, x.shape[2] - band), slice(band, x.shape[3] - band))
+    return torch.allclose(a[inner], b[inner], atol=1e-4)
+
+
+# %% [markdown] mistake="equi-relative"
+# Lets large numbers differ by more, since a relative tolerance is left on.
+#
+# The numbers 100 and 100.001 differ by ten times what the statement allows, and you answer `True`. Look up what the default tolerances of
+# your comparison add up to, for a number of 100.
+
 # %% right="equi-mask"
 def is_equivariant(f, x, shift, band):
     height, width = x.shape[-2:]
@@ -2325,7 +2721,8 @@ print({name: round(values[1], 2) for name, values in changes.items()}, "at a mov
 #
 # $$y_{noij} = b_o + \sum_{c, u, v} \tilde x_{n,\, c,\, i \cdot s + u,\, j \cdot s + v} \; w_{ocuv},$$
 #
-# where $\tilde x$ is the padded input, $s$ the stride, and $u, v$ a place in the kernel. So
+# where $\tilde x$ is the padded input, $s$ the stride, and $u, v$ a place in the kernel.
+# Write $db$, $dw$, $dx$ for the gradients of the loss with respect to $b$, $w$, $x$, and $w_o$ for block $o$, shape `(C_in, kh, kw)`. Then
 #
 # - a bias was added once for each place: $db_o$ is the sum of $g_{noij}$ over pictures and places;
 # - a weight met one pixel for each place: $dw_{ocuv} = \sum_{n, i, j} g_{noij} \; \tilde x_{n,\, c,\, i \cdot s + u,\, j \cdot s + v}$;
@@ -2356,9 +2753,9 @@ plt.show()
 # ### Exercise 11: the backward pass (8 points)
 #
 # Write `conv_backward(dy, x, w, stride, padding)` for `y = F.conv2d(x, w, b, stride=stride, padding=padding)`:
-# `dy` is the gradient of the loss with respect to `y`, shape `(N, C_out, H', W')`; `x` is `(N, C_in, H, W)`, `w` is `(C_out, C_in, kh, kw)`, all of one floating-point dtype.
+# `dy` is the gradient of the loss with respect to `y`, shape `(N, C_out, H', W')`; `x` is `(N, C_in, H, W)`, `w` is `(C_out, C_in, kh, kw)`, all of one floating-point dtype, and perhaps permuted.
 # Return the tuple `(dx, dw, db)`, shaped like `x`, `w` and `(C_out,)`.
-# Do not use autograd or any ready convolution (also not `torch.nn.grad` or a transposed convolution), and leave the inputs as they are; `F.pad` is allowed, and so are loops.
+# Do not use autograd or any ready convolution (also not `torch.nn.grad` or a transposed convolution), nor `F.unfold` or `F.fold`, and leave the inputs as they are; `F.pad` and `x.unfold` are allowed, and so are loops.
 #
 # By hand: `x = [[1, 2, 3]]`, `w = [[10, 100]]`, stride 1, no padding, and `dy = [[1, 5]]` (one picture, one channel):
 # `db` $= 6$, `dw` $= [1 \cdot 1 + 5 \cdot 2,\; 1 \cdot 2 + 5 \cdot 3] = [11, 17]$,
@@ -2396,24 +2793,28 @@ assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, (
     f"conv_backward must return a tuple of three tensors, got {got!r}. None: is `return` missing?"
 )
 assert [tuple(v.shape) for v in got] == [(1, 1, 1, 3), (1, 1, 1, 2), (1,)], (
-    f"shapes of x, w and (C_out,), got {[tuple(v.shape) for v in got]}. A 0: with padding 0 the cut [p:-p] leaves nothing"
+    f"shapes of x, w and (C_out,), got {[tuple(v.shape) for v in got]}. A 0: with padding 0 the cut [p:-p] leaves nothing. "
+    "A 2 before the 3: the order is dx, dw, db"
 )
 assert [v.flatten().tolist() for v in got] == [[10, 150, 500], [11, 17], [6]], (
     f"dx 10, 150, 500, dw 11, 17, db 6; got {[v.flatten().tolist() for v in got]}. dx 10, 50, 500: assigned, not added. "
-    "dx 100, 510, 50: the kernel was flipped. dw 17, 11: flipped. dw 10, 15: assigned"
+    "dx 100, 510, 50: the kernel was flipped. dw 17, 11: flipped. dw 10, 15: assigned. db 3: a mean, not a sum"
 )
 print("passed: the example worked by hand")
 
 # %% check="back-stride" points=1
-slice_, out_ = (torch.tensor(v).reshape(1, 1, 1, 2) for v in ([10.0, 100.0], [1.0, 5.0]))
-long_ = torch.arange(1.0, 7.0).reshape(1, 1, 1, 6)
+slice_, out_ = (torch.tensor(v).double().reshape(1, 1, 1, 2) for v in ([10.0, 100.0], [1.0, 5.0]))
+long_ = torch.arange(1.0, 7.0).double().reshape(1, 1, 1, 6)
 got = conv_backward(out_, long_, slice_, 3, 0)
 assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, f"conv_backward must return three tensors, got {got!r}"
 assert [v.flatten().tolist() for v in got] == [[10, 100, 0, 50, 500, 0], [21, 27], [6]], (
     f"x = 1 … 6, stride 3, windows (1, 2) and (4, 5): dx 10, 100, 0, 50, 500, 0, dw 1·1 + 5·4 = 21 and 1·2 + 5·5 = 27, db 6; "
     f"got {[v.flatten().tolist() for v in got]}. dx 10, 150, 500, 0, 0, 0: the stride is ignored"
 )
-print("passed: stride, and pixels that no window used")
+assert [v.dtype for v in got] == [torch.float64] * 3, (
+    f"dy, x and w are float64, so dx, dw, db must be too, got {[v.dtype for v in got]}: torch.zeros makes float32 unless dtype= is given"
+)
+print("passed: stride, pixels that no window used, and the dtype")
 
 
 # %% check="back-gradcheck" points=1
@@ -2422,11 +2823,11 @@ def checked():
         @staticmethod
         def forward(ctx, x, w, b):
             ctx.save_for_backward(x, w)
-            return F.conv2d(x, w, b, stride=2, padding=1)
+            return F.conv2d(x, w, b, stride=2, padding=2)
 
         @staticmethod
         def backward(ctx, dy):
-            return conv_backward(dy, *ctx.saved_tensors, 2, 1)
+            return conv_backward(dy, *ctx.saved_tensors, 2, 2)
 
     _ = torch.manual_seed(15)
     inputs = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in ((2, 2, 4, 3), (3, 2, 3, 2), (3,))]
@@ -2438,33 +2839,41 @@ def checked():
 
 got = checked()
 assert got is True, (
-    "gradcheck (chapter 4) with two pictures, 2 to 3 channels, stride 2, padding 1 fails. Input (index) 0 is x, 1 is w, 2 is b. "
-    f"An invalid gradient at index 0: the padding was not cut off. It says: {got}"
+    "gradcheck (chapter 4) with two pictures, 2 to 3 channels, stride 2, padding 2 fails. Input (index) 0 is x, 1 is w, 2 is b. "
+    f"An invalid gradient at index 0: the padding was not cut off, or not by `padding` places. It says: {got}"
 )
 print("passed: gradcheck with stride and padding")
 
 # %% hidden="back-torch" points=5
+def gradients_and_inputs(made):
+    given = [[t.clone() if isinstance(t, torch.Tensor) else t for t in inputs] for inputs in made]
+    return [conv_backward(*inputs) for inputs in given], [inputs[:3] for inputs in given]
+
+
 _ = torch.manual_seed(21)
 cases = [
     ((2, 3, 5, 7), (4, 3, 3, 2), 1, 0),
     ((3, 1, 6, 5), (2, 1, 2, 3), 2, 1),
     ((1, 2, 7, 4), (1, 2, 1, 1), 3, 2),
     ((2, 2, 6, 6), (3, 2, 3, 3), 2, 2),
+    ((2, 3, 4, 5), (2, 3, 2, 2), 1, 0),
 ]
 made, wanted = [], []
-for xs, ws, s, p in cases:
-    leaves = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in (xs, ws, ws[:1])]
+for n, (xs, ws, s, p) in enumerate(cases):
+    leaves = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in (xs, ws, ws[:1])]
     result = F.conv2d(*leaves, stride=s, padding=p)
     upstream = torch.randn_like(result)
     wanted.append(torch.autograd.grad(result, leaves, upstream))
-    made.append((upstream, leaves[0].detach(), leaves[1].detach(), s, p))
-copies = [[t.clone() for t in inputs[:3]] for inputs in made]
-got = [conv_backward(*inputs) for inputs in made]
-for inputs, kept, answers, right_ones in zip(made, copies, got, wanted, strict=True):
-    assert all(torch.equal(a, b) for a, b in zip(inputs[:3], kept, strict=True)), "an input was changed in place"
-    where = f"x {tuple(kept[1].shape)}, w {tuple(kept[2].shape)}, stride {inputs[3]}, padding {inputs[4]}"
+    inputs = [upstream, leaves[0].detach(), leaves[1].detach()]
+    if n == 4:  # the same numbers in another order in memory, as after permute
+        inputs = [t.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0) for t in inputs]
+    made.append([*inputs, s, p])
+got, given = gradients_and_inputs(made)
+for inputs, new, answers, right_ones in zip(made, given, got, wanted, strict=True):
+    assert all(torch.equal(a, b) for a, b in zip(inputs[:3], new, strict=True)), "an input was changed in place"
+    where = f"x {tuple(inputs[1].shape)}, w {tuple(inputs[2].shape)}, stride {inputs[3]}, padding {inputs[4]}"
     for name, a, b in zip(("dx", "dw", "db"), answers, right_ones, strict=True):
-        assert_close(a, b, msg=lambda m, name=name, where=where: f"{name} for {where} against autograd\n{m}")
+        assert_close(a, b, rtol=1e-11, atol=1e-11, msg=lambda m, name=name, where=where: f"{name} for {where} against autograd\n{m}")
 
 
 # %% wrong="back-stride-ignored" fails="back-stride back-gradcheck back-torch"
@@ -2557,6 +2966,24 @@ def conv_backward(dy, x, w, stride, padding):
 #
 # Put the picture worked by hand in twice, with the same `dy`: each of the two uses the weights, so `dw` should become 22, 34 and `db` 12;
 # yours stay at 11, 17 and 6. What do the formulas do with the index n? A mean in the loss would already be inside `dy`.
+
+# %% wrong="back-float32" fails="back-stride back-torch"
+def conv_backward(dy, x, w, stride, padding):
+    big = F.pad(x, [padding] * 4)
+    dbig, dw = torch.zeros(big.shape), torch.zeros(w.shape)
+    for i in range(dy.shape[2]):
+        for j in range(dy.shape[3]):
+            at, to = i * stride, j * stride
+            dbig[:, :, at : at + w.shape[2], to : to + w.shape[3]] += torch.einsum("no,ocab->ncab", dy[:, :, i, j], w)
+            dw += torch.einsum("no,ncab->ocab", dy[:, :, i, j], big[:, :, at : at + w.shape[2], to : to + w.shape[3]])
+    return dbig[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]], dw, dy.sum((0, 2, 3))
+
+
+# %% [markdown] mistake="back-float32"
+# Collects `dx` and `dw` in float32 tables, whatever the dtype of the inputs.
+#
+# For float64 inputs your `dx` and `dw` come back as float32; shares of 0.1 lose half of their digits. Print the `.dtype` of what you return
+# beside that of `x`, `w` and `dy`.
 
 # %% right="back-by-kernel"
 def conv_backward(dy, x, w, stride, padding):
@@ -2747,7 +3174,7 @@ plt.show()
 # It is a fully connected layer that is local and shares its weights, so it has few parameters, whatever the size of the picture.
 # The receptive field grows by $d(k-1)$ times the product of the strides so far.
 # Pooling shrinks, with −∞ as the padding of a maximum; nearest upsampling repeats; 1 × 1 is a matrix product at each pixel; concatenation joins channels.
-# A convolution is equivariant to moves, away from the edges; pooling adds a little invariance.
+# A convolution with stride 1 is equivariant to moves, away from the edges; pooling adds a little invariance.
 # Backwards, what read a window adds to a window. A kernel can be learned from pictures, because all of this has gradients.
 #
 # ## Terms
@@ -2770,7 +3197,7 @@ plt.show()
 # | dilation | 空洞（膨胀） | distance of the kernel's numbers in the picture |
 # | fully connected | 全连接 | every output uses every input |
 # | shared weights | 权值共享 | the same numbers at every place |
-# | receptive field | 感受野 | the pixels that can change a number |
+# | receptive field | 感受野 | the smallest square with all pixels that can change a number |
 # | pooling | 池化 | one number for each window, nothing learned |
 # | max pooling, average pooling | 最大池化，平均池化 | its largest number; its mean |
 # | nearest upsampling | 最近邻上采样 | each number becomes a block |
