@@ -85,7 +85,7 @@ collect: setup ## Take what a class handed in: make collect FROM=submissions.zip
 	@$(GRADER) collect "$$GIVEN_FROM" $(LESSON) $(if $(value ROSTER),--roster "$$GIVEN_ROSTER") $(ARGS)
 
 grade: setup ## Grade what lies in gradebook/submitted
-	$(GRADER) grade $(LESSON) $(ARGS)
+	$(GRADER) grade $(LESSON) $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 due: setup ## Say when a chapter is due, or set it: make due LESSON=05 DUE="2026-11-30 23:59 +0100"
 	@$(GRADER) due $(LESSON) $(if $(value DUE),"$$GIVEN_DUE") $(ARGS)

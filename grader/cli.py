@@ -599,5 +599,5 @@ def main() -> None:
     try:
         app()
     except GraderError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(visible(str(error)), style="red", markup=False)
         raise SystemExit(1) from error

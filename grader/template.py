@@ -22,6 +22,7 @@ from grader.notebook import EXPLANATION_TAG
 SKIP_TAG = "skip-execution"  # nbclient passes over a cell with this tag
 MARKDOWN_STUB = ("YOUR ANSWER HERE",)  # what nbgrader's ClearSolutions writes
 MAX_BYTES = 64 * 2**20  # a released notebook has some tens of kilobytes
+MAX_CELLS, MAX_SOURCE = 5000, 2**20  # and some two hundred cells; who reads code needs a hundred times its size in memory
 _REGION = re.compile(
     r"^(?P<indent>[ \t]*)(?:# |<!-- )BEGIN SOLUTION(?: -->)?$.*?^[ \t]*(?:# |<!-- )END SOLUTION(?: -->)?$", re.MULTILINE | re.DOTALL
 )
@@ -59,6 +60,9 @@ def read_submission(path: Path, template: NotebookNode) -> NotebookNode | Note:
         return Note(f"the file is not JSON: {str(error)[:100]}", "ask for the notebook again, as JupyterLab saves it")
     if found := broken(data):
         return Note(found, "ask for the notebook again, as JupyterLab saves it")
+    if len(data["cells"]) > MAX_CELLS or sum(map(_length, data["cells"])) > MAX_SOURCE:
+        found = f"the notebook has more than {MAX_CELLS} cells, or more than {MAX_SOURCE // 2**20} MiB of text and code"
+        return Note(found, "ask for the notebook without what was pasted into it")
     submission = _notebook([_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)], {})
     if not {grade_id(cell) for cell in submission.cells} & set(_Template.of(template).answers):
         return Note("it has none of this chapter's exercise cells", "is it another chapter's notebook? ask for the right one")
@@ -237,6 +241,11 @@ def _plain(cell: dict[str, Any], number: int) -> NotebookNode:
 
 
 # nbformat's own functions copy all of what they are given and validate each cell: that takes longer than all the rest.
+
+
+def _length(cell: dict[str, Any]) -> int:
+    """Return the characters of a cell's source."""
+    return len(cell["source"]) if isinstance(cell["source"], str) else sum(map(len, cell["source"]))
 
 
 def _notebook(cells: list[NotebookNode], metadata: dict[str, Any]) -> NotebookNode:

@@ -19,7 +19,8 @@ PATIENCE = 3.0  # wall seconds for one of processor time, before a step is ended
 CRASHES = 4  # steps of one exercise that may end its process before the rest is given up
 JUDGE_SECONDS = 10.0  # wall seconds for judging one check
 TIME_LIMIT = "TimeLimitError"
-ENDED = {"timeout": TIME_LIMIT, "memory": "MemoryLimitError", "crashed": "ProcessEndedError", "tampered": "TamperedError"}
+NAME, TEXT = 60, 4000  # characters of the name of an exception, and of its text
+ENDED = {"timeout": "NotInTimeError", "memory": "MemoryLimitError", "crashed": "ProcessEndedError", "tampered": "TamperedError"}
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,12 @@ class ChapterGrader:
         A pass is quick: the setup cells are done before. A failure is confirmed by a run of the whole notebook from its first
         cell in a new process, unless the answer is blank or took too long by the processor's clock.
         """
-        start = time.perf_counter()
-        result = self._take(list(steps(self.plan, task, whole=False)))
+        start, until = time.perf_counter(), time.monotonic() + self.limits.seconds
+        result = self._take(list(steps(self.plan, task, whole=False)), until)
         blank = {name for _, name, source in task.cells if source == self.plan.stubs.get(name)}
         doubtful = tuple(name for name in task.checks if self._is_doubtful(result, name, blank))
         if doubtful:
-            again = self._take(list(steps(self.plan, replace(task, checks=doubtful), whole=True)))
+            again = self._take(list(steps(self.plan, replace(task, checks=doubtful), whole=True)), until)
             for name in again.passed:
                 result.passed.add(name)
                 result.failures.pop(name, None)
@@ -116,39 +117,50 @@ class ChapterGrader:
         failure = result.failures.get(check)
         return failure is not None and failure.name != TIME_LIMIT and self.plan.checks[check].exercise not in blank
 
-    def _take(self, todo: list[Step]) -> Result:
+    def _take(self, todo: list[Step], until: float) -> Result:
         """Ask everything in one process; where something ends it, what is left of each exercise in a process of that exercise's own."""
-        answers, deadline = _Answers(todo), time.monotonic() + self.limits.seconds
-        if not self._ask(answers):
+        answers = _Answers(todo)
+        if not self._ask(answers, until):
             for owner in answers.unasked():
                 for _ in range(CRASHES):
-                    if time.monotonic() > deadline or self._ask(answers, owner):
+                    if time.monotonic() > until or self._ask(answers, until, owner):
                         break
         self._judge_all(answers)
         return answers.result(range(len(todo)), sandboxed=self.sandboxed)
 
-    def _ask(self, answers: _Answers, owner: str = "") -> bool:
+    def _ask(self, answers: _Answers, until: float = math.inf, owner: str = "") -> bool:
         """Run what has not run, of all exercises or of one; return whether that is done with."""
         places = answers.places(owner)
         now = [answers.todo[place] for place in places]
-        reply = self._warm.run("answer", now, PATIENCE * max((step[3] for step in now), default=1.0))
+        reply = self._warm.run("answer", now, PATIENCE * max((step[3] for step in now), default=1.0), until)
         return answers.take(places, reply)
 
     def _judge_all(self, answers: _Answers) -> None:
+        """Judge what came back for every check; where one ends the judge, the rest in a new one."""
         places = [place for place, step in enumerate(answers.todo) if step[0] == "ask" and place not in answers.failures]
+        for _ in range(CRASHES):
+            if not places:
+                return
+            reply = self._judge(answers, places)
+            verdicts = list(_of_kind(reply, "judged"))
+            for place, (name, text, behaviour) in zip(places, verdicts, strict=False):
+                if name:
+                    answers.failures[place], answers.behaviours[place] = Failure(name, text), behaviour
+                else:
+                    answers.passed.add(place)
+            why = f"the check could not be judged: {reply.why or 'the judge ended'}"
+            for place in places[len(verdicts) : len(verdicts) + 1]:
+                answers.failures[place] = Failure("NotJudgedError", why)
+            places = places[len(verdicts) + 1 :]
+        for place in places:
+            answers.failures[place] = Failure("NotJudgedError", why)
+
+    def _judge(self, answers: _Answers, places: Sequence[int]) -> Reply:
         job = []
         for place in places:
             check = self.plan.checks[answers.todo[place][1]]
             job.append([check.id, check.judgement, answers.given[place], answers.stopped.get(place, ""), JUDGE_SECONDS])
-        reply = self._warm.run("judge", job, PATIENCE * JUDGE_SECONDS) if job else Reply()
-        verdicts = list(_well_formed(reply, "judged", str, str, list))
-        for place, (name, text, behaviour) in zip(places, verdicts, strict=False):
-            if name:
-                answers.failures[place], answers.behaviours[place] = Failure(name, text), behaviour
-            else:
-                answers.passed.add(place)
-        for place in places[len(verdicts) :]:
-            answers.failures[place] = Failure("NotJudgedError", f"the check could not be judged: {reply.why or 'the judge ended'}")
+        return self._warm.run("judge", job, PATIENCE * JUDGE_SECONDS)
 
 
 class _Answers:
@@ -184,19 +196,20 @@ class _Answers:
 
     def take(self, places: Sequence[int], reply: Reply) -> bool:
         """Take a reply into account; return whether it came to its end, or nothing can be done about that."""
-        for step, site, kind, data in _well_formed(reply, "answered", int, int, str, bytes):
+        for step, site, kind, data in _of_kind(reply, "answered"):
             if 0 <= step < len(places) and self.todo[places[step]][0] == "ask":
                 self.given[places[step]].append([site, kind, data])
-        for step, name, text, took in _well_formed(reply, "ran", int, str, str, float):
+        for step, name, text, took in _of_kind(reply, "ran"):
             if 0 <= step < len(places):
-                self.times[places[step]] = took if 0 <= took < math.inf else 0.0
-                self._ran(places[step], Failure(name, text) if name else None)
+                most = 2 * self.todo[places[step]][3]  # whoever sends something else harms only itself
+                self.times[places[step]] = min(took, most) if took >= 0 else 0.0
+                self._ran(places[step], Failure(name[:NAME], text[:TEXT]) if name else None)
         for place in set(places) - self.stopped.keys():
             self.given.pop(place, None)  # answers of questions that did not come to their end are asked for again
         if not reply.ended:
             return True
         self.ended, self.why = reply.ended, reply.why
-        begun = [step for (step,) in _well_formed(reply, "began", int) if 0 <= step < len(places)]
+        begun = [step for (step,) in _of_kind(reply, "began") if 0 <= step < len(places)]
         if not begun:
             return True
         culprit = places[begun[-1]]
@@ -229,10 +242,6 @@ class _Answers:
         return made
 
 
-def _well_formed(reply: Reply, kind: str, *types: type) -> Iterator[list[Any]]:
-    """Yield the messages of a kind whose parts have the types that belong to it; who sends others harms only itself."""
-    for message in reply.messages:
-        if message[0] == kind and len(message) == 1 + len(types):
-            parts = message[1:]
-            if all(type(part) is wanted for part, wanted in zip(parts, types, strict=True)):
-                yield parts
+def _of_kind(reply: Reply, kind: str) -> Iterator[list[Any]]:
+    """Yield the parts of the messages of a kind."""
+    return (message[1:] for message in reply.messages if message[0] == kind)

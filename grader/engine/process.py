@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import select
 import socket
@@ -25,6 +26,15 @@ from grader.errors import GraderError
 SETUP_SECONDS = 120.0
 MESSAGE = 2**16
 MAX_REPLY = 2**28  # bytes that a job may send altogether
+MAX_MESSAGES = 100_000
+# What a job may send, by kind; anything else is no message. Flat, so that no bytes become much more memory than they are.
+SHAPES: dict[str, tuple[type, ...]] = {
+    "began": (int,),
+    "ran": (int, str, str, float),
+    "answered": (int, int, str, bytes),
+    "judged": (str, str, list),
+    "done": (),
+}
 GRACE = 2.0  # seconds that a step has for giving up by itself
 Role = Literal["answer", "judge"]
 
@@ -57,8 +67,11 @@ class WarmProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, role: Role, job: list[Any], seconds: float) -> Reply:
-        """Do a job of a role in a fork of the process and return what it sent, with at most `seconds` from one message to the next."""
+    def run(self, role: Role, job: list[Any], seconds: float, until: float = math.inf) -> Reply:
+        """Do a job of a role in a fork of the process and return what it sent, with at most `seconds` from one message to the next.
+
+        It ends at `until`, a time of the monotonic clock, or when the limits say so.
+        """
         self._require_ended()
         if self._process.poll() is not None:  # something killed it: memory ran out, or a person did
             self.close()
@@ -69,8 +82,8 @@ class WarmProcess:
         with far:
             socket.send_fds(self._commands, [msgpack.packb(["begin", self._jobs, role])], [far.fileno()])
         self._under_way = True
-        with Connection(near.detach()) as pipe:
-            reply = self._converse(pipe, msgpack.packb(job), seconds)
+        with near:
+            reply = self._converse(near, msgpack.packb(job), seconds, min(until, time.monotonic() + self.limits.seconds), role)
         with suppress(OSError):
             self._commands.send(msgpack.packb(["kill", self._jobs]))
         if reply.ended:
@@ -143,44 +156,33 @@ class WarmProcess:
             return None
         return msgpack.unpackb(data) if data else None
 
-    def _converse(self, pipe: Connection, job: bytes, seconds: float) -> Reply:
-        reply = Reply()
-        received, deadline = 0, time.monotonic() + self.limits.seconds
-        with suppress(OSError):  # it ended before it read the job; what follows says why
-            pipe.send_bytes(job)
-        while True:
-            patience = min(seconds + GRACE, deadline - time.monotonic())
-            if not pipe.poll(max(patience, 0.0)):
-                reply.ended, reply.why = "timeout", "it did not end in time and could not be interrupted"
-                return reply
-            try:
-                data = pipe.recv_bytes(MAX_REPLY - received)
-            except EOFError:
-                reply.ended = "crashed"
-                return reply
-            except OSError:
-                reply.ended, reply.why = "tampered", f"it sent more than {MAX_REPLY // 2**20} MiB, or something that is no message"
-                return reply
-            received += len(data)
-            try:
-                message = msgpack.unpackb(data, max_ext_len=0, max_map_len=0)
-                if not isinstance(message, list) or not message:
-                    raise ValueError("no message")
-            except Exception:  # msgpack has a dozen exceptions
-                reply.ended, reply.why = "tampered", "it sent something that is no message"
-                return reply
-            if message[0] == "done":
-                return reply
-            if message[0] == "broken":
-                raise GraderError(f"the sandbox cannot be closed: {message[1]}\n    remedy: see `Sandbox` in CONTRIBUTING.md")
-            reply.messages.append(message)
+    def _converse(self, near: socket.socket, job: bytes, seconds: float, deadline: float, role: Role) -> Reply:
+        reply, messages = Reply(), _Messages(near)
+        try:
+            with Connection(os.dup(near.fileno())) as pipe, suppress(OSError):  # it ended before it read the job; what follows says why
+                pipe.send_bytes(job)
+            while len(reply.messages) < MAX_MESSAGES:
+                message = messages.next(min(time.monotonic() + seconds + GRACE, deadline), nested=role == "judge")
+                if message[0] == "done":
+                    return reply
+                reply.messages.append(message)
+            raise _NoMessageError(f"more than {MAX_MESSAGES} messages")
+        except TimeoutError:
+            reply.ended, reply.why = "timeout", "it did not end in time and could not be interrupted"
+        except (EOFError, ConnectionError):
+            reply.ended = "crashed"
+        except _NoMessageError as error:
+            reply.ended, reply.why = "tampered", f"it sent {error}"
+        return reply
 
     def _require_ended(self) -> tuple[int, str]:
         """Wait until nothing of the last job is left; return its exit status, and the limit that it went beyond."""
         while self._under_way:
             match self._command(10.0):
-                case ["ended", int(status), str(reason)]:
+                case ["ended", int(status), str(reason), str(broken)]:
                     self._under_way = False
+                    if broken:
+                        raise GraderError(f"the sandbox cannot be closed: {broken}\n    remedy: see `Sandbox` in CONTRIBUTING.md")
                     return status, reason
                 case None:
                     self.close()  # the next job starts it again
@@ -194,3 +196,49 @@ class WarmProcess:
         elif reply.ended == "crashed":
             reply.why = "its process was killed" if status in (-9, 137, 247) else "its process ended in the middle"
             reply.why += f" (exit code {status})" if 0 < status < 128 else ""
+
+
+class _NoMessageError(Exception):
+    """What came is no message of a job; the text says what it is."""
+
+
+class _Messages:
+    """The messages that come through a job's socket, with the borders that `multiprocessing.connection` gives them.
+
+    Its own `recv_bytes` waits for ever for the rest of a message that was begun.
+    """
+
+    def __init__(self, near: socket.socket) -> None:
+        self.near, self.buffer, self.received = near, bytearray(), 0
+
+    def next(self, until: float, *, nested: bool) -> list[Any]:
+        """Return the next message, `nested` if it may hold lists; TimeoutError, EOFError, or _NoMessageError for anything else."""
+        while (found := self._whole()) is None:
+            if not select.select([self.near], [], [], max(until - time.monotonic(), 0.0))[0]:
+                raise TimeoutError
+            data = self.near.recv(2**20)
+            if not data:
+                raise EOFError
+            self.buffer += data
+            self.received += len(data)
+            if self.received > MAX_REPLY:
+                raise _NoMessageError(f"more than {MAX_REPLY // 2**20} MiB")
+        try:
+            message = msgpack.unpackb(found, max_ext_len=0, max_map_len=0, **({} if nested else {"max_array_len": 8}))
+            kind, *parts = message
+            if len(parts) == len(SHAPES[kind]) and all(type(part) is wanted for part, wanted in zip(parts, SHAPES[kind], strict=True)):
+                return list(message)
+        except Exception:  # msgpack has a dozen exceptions
+            pass
+        raise _NoMessageError("something that is no message")
+
+    def _whole(self) -> bytes | None:
+        """Take the first message out of the buffer; None where it has not come as a whole."""
+        head, length = 4, int.from_bytes(self.buffer[:4], "big", signed=True)
+        if len(self.buffer) >= 4 and length == -1:  # as the module marks what has 2 GiB or more
+            raise _NoMessageError(f"more than {MAX_REPLY // 2**20} MiB")
+        if len(self.buffer) < head or len(self.buffer) < head + length:
+            return None
+        found = bytes(self.buffer[head : head + length])
+        del self.buffer[: head + max(length, 0)]
+        return found

@@ -4,7 +4,7 @@ Started by `grader.engine.process` inside bubblewrap as `python -m grader.engine
 borders of messages. It runs the course's own setup cells and no student's code. Messages are MessagePack:
 
     to it    ["begin", job number, role] and with it a descriptor, the job's own socket;  ["kill", job number]
-    from it  ["ready"] or ["failed", text], once;  ["ended", exit status, reason]
+    from it  ["ready"] or ["failed", text], once;  ["ended", exit status, limit gone beyond, why it could not be confined]
 
 A job's role is `answer`, which runs what a student wrote and is confined, or `judge`, which runs none of it.
 
@@ -65,8 +65,9 @@ class _Job:
     supervisor: int  # process id of the forked child
     process: int  # process id of the first process of the job's own namespace; the child itself where it has none
     pipe: int  # closes when the supervisor ends
+    words: int  # pipe with the reason why it could not be confined; a student's code can write to neither
     confined: bool
-    reason: str = ""
+    reason: str = ""  # the limit that it went beyond
 
 
 def main() -> None:
@@ -79,9 +80,11 @@ def main() -> None:
         readable, _, _ = select.select(sources, [], [], TICK if job else None)
         if job and job.pipe in readable:
             _, status = os.waitpid(job.supervisor, 0)
+            broken = os.read(job.words, MESSAGE).decode(errors="replace")
             os.close(job.pipe)
+            os.close(job.words)
             _reap()
-            _send(commands, ["ended", os.waitstatus_to_exitcode(status), job.reason])
+            _send(commands, ["ended", os.waitstatus_to_exitcode(status), job.reason, broken])
             if job.number == SETTLED:
                 pages.collapse()
             job = None
@@ -130,6 +133,7 @@ def _lay_out(files: list[tuple[str, bytes]]) -> None:
 
 def _begin(number: int, role: str, descriptor: int, work: _Work, commands: socket.socket) -> _Job:
     receiver, sender = os.pipe()
+    words, speaker = os.pipe()
     warm = os.getpid()
     confined = work.sandboxed and role != "judge"
     supervisor = os.fork()
@@ -137,21 +141,30 @@ def _begin(number: int, role: str, descriptor: int, work: _Work, commands: socke
         try:
             commands.close()
             os.close(receiver)
+            os.close(words)
+            _silence()
             if confined:
                 confine.die_with_parent(warm)
                 _confine(work, lambda process: _report(sender, process))
+                os.close(sender)  # the supervisor has it still
             else:
                 _report(sender, 0)
+                confine.limit_memory(work.limits)
+            os.close(speaker)
+        except BaseException as error:  # before any code of a student's
+            os.write(speaker, f"{type(error).__name__}: {error}"[:500].encode())
+            os._exit(70)
+        try:
             doing: Role = Judge(work.setup) if role == "judge" else Answers(work.setup)
             with Connection(descriptor) as pipe:
                 doing.work(pipe)
-        except BaseException as error:
-            _last_words(descriptor, error)
+        except BaseException:
             os._exit(70)
         os._exit(0)
     os.close(sender)
+    os.close(speaker)
     process = int.from_bytes(os.read(receiver, 4), "big") or supervisor
-    return _Job(number, supervisor, process, receiver, confined)
+    return _Job(number, supervisor, process, receiver, words, confined)
 
 
 def _confine(work: _Work, report: Callable[[int], None]) -> None:
@@ -168,12 +181,12 @@ def _report(descriptor: int, process: int) -> None:
     os.write(descriptor, process.to_bytes(4, "big"))
 
 
-def _last_words(descriptor: int, error: BaseException) -> None:
-    try:
-        with Connection(descriptor) as pipe:
-            pipe.send_bytes(msgpack.packb(["broken", f"{type(error).__name__}: {error}"[:500]]))
-    except Exception:
-        return
+def _silence() -> None:
+    """Let what is written to the terminal go nowhere: a pipe that nobody empties stops whoever writes to it once it is full."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _excess(limits: Limits) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
-from nbgrader.api import Assignment, Base, BaseCell, Comment, Grade, Gradebook, SubmittedAssignment, SubmittedNotebook
+from nbgrader.api import Assignment, Base, BaseCell, Comment, Grade, Gradebook, InvalidEntry, SubmittedAssignment, SubmittedNotebook
 from nbgrader.converters import GenerateAssignment
 from nbgrader.dbutil import ALEMBIC_DIR
 from sqlalchemy import create_engine, select, text
@@ -216,7 +216,7 @@ def gradebook(course: Course) -> Iterator[Any]:
     try:
         with Gradebook(db_url(course), course_config(course).CourseDirectory.course_id) as book:
             yield book
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, InvalidEntry) as error:  # nbgrader makes the second of the first
         raise LedgerError(
             f"{database(course)}: cannot be used: {error}\n"
             "    remedy: close other programs that use it, make it writable, make room on the disk; then run this again: nothing is lost"

@@ -32,6 +32,8 @@ WRONG = "def mean_of(x):\n    return x * 0\n"
 VISIBLE, HIDDEN, SECOND = {"mean-by-hand"}, {"mean-random"}, {"root-nine", "root-error"}
 ALL = VISIBLE | HIDDEN | SECOND
 
+CHANNEL = "import gc, msgpack\nfrom multiprocessing.connection import Connection\npipes = [one for one in gc.get_objects() if type(one) is Connection]\n"
+
 # (what it does, the cell of `mean_of`, what must pass, outcome; nothing where any will do)
 ON_THE_JUDGE: list[tuple[str, str, set[str], str]] = [
     ("an AST transformer that drops asserts", "import ast\nclass Drop(ast.NodeTransformer):\n    def visit_Assert(self, node): return ast.Pass()\nget_ipython().ast_transformers.append(Drop())\n" + WRONG, SECOND, "graded"),
@@ -106,6 +108,14 @@ ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("deep recursion", "def mean_of(x): return mean_of(x)", SECOND, "graded"),
     ("deep recursion without a limit", "import sys\nsys.setrecursionlimit(10**9)\ndef mean_of(x): return mean_of(x)", SECOND, ""),
     ("SystemExit and KeyboardInterrupt", "def mean_of(x): raise SystemExit if x.shape[0] == 2 else KeyboardInterrupt", SECOND, "graded"),
+    ("a message that the sandbox is broken", CHANNEL + "for pipe in pipes:\n    pipe.send_bytes(msgpack.packb(['broken', '\\x1b[2J']))\n    pipe.send_bytes(msgpack.packb(['broken']))\n" + MEAN, set(), "tampered"),
+    ("a message that is begun and not ended", CHANNEL + "import os, time\nfor pipe in pipes:\n    os.write(pipe.fileno(), b'\\0')\ntime.sleep(10**6)", set(), "timeout"),
+    ("a message of many empty lists", CHANNEL + "import struct\nfor pipe in pipes:\n    pipe.send_bytes(b'\\xdd' + struct.pack('>I', 2**22) + b'\\x90' * 2**22)\n" + MEAN, set(), "tampered"),
+    ("megabytes of an exception on the channel", CHANNEL + "for pipe in pipes:\n    pipe.send_bytes(msgpack.packb(['ran', 0, 'E' * 1000, 'x' * 2**24, 1e308]))\n" + WRONG, SECOND, "graded"),
+    ("stderr filled and left full", "import os\nos.set_blocking(2, False)\ntry:\n    for _ in range(100): os.write(2, b'x' * 2**16)\nexcept BlockingIOError: pass\nos.set_blocking(2, True)\n" + MEAN, ALL, "graded"),
+    ("memory that belongs to no process", "import os, ctypes\nfailed = ctypes.CDLL(None).shmget(0, 2**20, 0o1666) == -1\ntry:\n    os.memfd_create('x')\nexcept OSError:\n    pass\nelse:\n    failed = False\ndef mean_of(x): return x * 0 if failed else x.mean(0)", SECOND, "graded"),
+    ("memory of many processes, and a word to every pipe before", "import os, subprocess, sys, time\nfor fd in range(3, 64):\n    try:\n        if os.readlink(f'/proc/self/fd/{fd}').startswith('pipe'): os.write(fd, b'x')\n    except OSError: pass\nfor _ in range(9): subprocess.Popen([sys.executable, '-c', 'x = bytearray(600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, set(), ""),
+    ("a range that becomes a list in the judge", "def mean_of(x): return range(10**9)", SECOND, "graded"),
     ("plants for the next one", "import os, pathlib, torch, builtins\nfor folder in ('/tmp', '/dev/shm', '/', '/data'):\n    try: pathlib.Path(folder, 'planted').write_text('x')\n    except OSError: pass\ntorch.planted = builtins.planted = os.environ['PLANTED'] = 'x'\n" + MEAN, ALL, "graded"),
 ]  # fmt: skip
 

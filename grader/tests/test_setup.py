@@ -158,6 +158,12 @@ def test_what_a_person_names_reaches_the_command_as_it_was_typed(workplace: Work
     assert workplace.called() == [call.format(typed)]
 
 
+def test_stock_nbgrader_can_be_asked_for(workplace: Workplace) -> None:
+    workplace.make("setup")
+    workplace.make("grade", "LESSON=05", "ENGINE=nbgrader")
+    assert workplace.called() == ["grader grade 05 --engine nbgrader"]
+
+
 def test_clean_removes_what_was_made_and_keeps_what_people_made(workplace: Workplace) -> None:
     workplace.make("setup")
     kept = [workplace.folder / name for name in ("gradebook/gradebook.db", "notebooks/01_tiny/01_tiny.ipynb", "data/SHA256SUMS")]

@@ -281,6 +281,18 @@ def test_a_missing_a_linked_and_an_enormous_file_are_notes(tmp_path: Path, templ
     assert "MiB" in getattr(read_submission(path, template), "found", "")
 
 
+@pytest.mark.parametrize("cells", [[("x = 1\n" * 2**18, "code")], [("", "markdown")] * 6000], ids=["code without end", "cells without end"])
+def test_a_notebook_that_would_fill_the_memory_of_who_reads_it_cannot_be_graded(
+    tmp_path: Path, template: NotebookNode, cells: list[tuple[str, str]]
+) -> None:
+    path = tmp_path / "01_tiny.ipynb"
+    data = {"nbformat": 4, "cells": [{"cell_type": kind, "source": source} for source, kind in cells]}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    note = read_submission(path, template)
+    assert isinstance(note, Note)
+    assert note.found == "the notebook has more than 5000 cells, or more than 1 MiB of text and code"
+
+
 def test_sources_as_lists_lone_surrogates_and_cells_without_metadata_are_read(tmp_path: Path, template: NotebookNode) -> None:
     cells = [
         {"cell_type": "code", "source": ["length = ", "'\ud800'"], "metadata": {"nbgrader": {"grade_id": "length"}}},
