@@ -198,6 +198,7 @@ class _Encoder:
             return ["opaque", type_name(f"{what.removeprefix('torch.')}_Tensor")]
         self._count(0, value.numel() * value.element_size())  # before a broadcast view becomes as large as it claims to be
         flat = value.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
+        flat = flat.as_strided(flat.shape, (1,))  # one number may have any stride, which `view` refuses
         data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
         return [tag, name, list(value.shape), data, bool(value.requires_grad)]
 
