@@ -10,7 +10,7 @@
 #
 # After this chapter you can
 #
-# - build an LSTM cell and a GRU cell that agree with PyTorch's to the last digit, and count their parameters,
+# - build an LSTM cell and a GRU cell that agree with PyTorch's up to rounding, and count their parameters,
 # - say what each gate does, and see it done in a trained network,
 # - measure how much of a gradient survives a long way back, and give a network a start with which it survives,
 # - stack layers over sequences of unequal length, and keep a training from exploding,
@@ -88,7 +88,8 @@ print(len(lengths_open), "quotations, longer than 40 letters:", f"{far:.0%}")
 # | candidate | $g = \tanh(\dots)$ | what could be written, between −1 and 1 |
 # | **output gate** (输出门) | $o = \sigma(\dots)$ | how much of the memory is shown |
 #
-# Each of the dots is the same kind of sum with weights of its own: $x_t W^\top + b + h_{t-1} U^\top + b'$.
+# Each of the dots is the same kind of sum with weights of its own: $x_t W^\top + b + h_{t-1} U^\top + b'$
+# (PyTorch calls $W, U, b, b'$ of all four together `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`).
 # Then
 #
 # $$c_t = f \odot c_{t-1} + i \odot g, \qquad h_t = o \odot \tanh(c_t).$$
@@ -137,7 +138,7 @@ print([(name, tuple(p.shape)) for name, p in cell.named_parameters()])
 
 # %% [markdown]
 # 20 rows are four times the 5 units: rows 0–4 belong to $i$, 5–9 to $f$, 10–14 to $g$, 15–19 to $o$.
-# We check the order from outside: with a large bias in one quarter, one gate is wide open.
+# We check the order from outside: a large bias in one quarter opens one gate wide, or drives the candidate to 1.
 # Start from $c = 0.5$; all other weights are 0, so the other gates are $\sigma(0) = 0.5$ and the candidate is 0.
 
 # %%
@@ -192,13 +193,13 @@ shift = torch.tensor([0.0, 0.0, 0.0, math.log(2.0)])
 
 
 def one_step(weights):
-    state = (torch.zeros(4, 1), torch.full((4, 1), 2.0))
-    return lstm_cell(torch.ones(4, 1), state, weights), state
+    state, weights = (torch.zeros(4, 1), torch.full((4, 1), 2.0)), tuple(w.clone() for w in weights)
+    return lstm_cell(torch.ones(4, 1), state, weights), state, weights
 
 
-got, state = one_step((tall, torch.zeros(4, 1), shift, shift))
+got, state, left = one_step((tall, torch.zeros(4, 1), shift, shift))
 assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 2, (
-    f"lstm_cell must return a tuple (h, c) of two tensors, got {type(got).__name__}: is `return` missing?"
+    f"lstm_cell must return a tuple (h, c) of two tensors, got {type(got).__name__}. NoneType: is `return` missing?"
 )
 sizes = [tuple(v.shape) for v in got]
 assert sizes == [(4, 1), (4, 1)], (
@@ -220,20 +221,26 @@ assert_close(
     (torch.zeros(4, 1), torch.full((4, 1), 2.0)),
     msg=lambda m: f"the old h and c were 0 and 2, now {[v[:, 0].tolist() for v in state]}: one was changed in place\n{m}",
 )
+assert_close(
+    left,
+    (tall, torch.zeros(4, 1), shift, shift),
+    msg=lambda m: f"both biases were {shift.tolist()}, now {left[2].tolist()} and {left[3].tolist()}: a weight was changed in place\n{m}",
+)
 print("passed: the step worked by hand")
 
 # %% check="lstm-uses-h" points=1
-back = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [2.0, 7.0], [0.0, 3.0], [0.0, 0.0], [0.0, 0.0]])
-got = lstm_cell(
-    torch.ones(1, 1), (torch.tensor([[0.5, -0.25]]), torch.zeros(1, 2)), (torch.zeros(8, 1), back, torch.zeros(8), torch.zeros(8))
-)
-wanted = 0.5 * torch.tensor([[1.0 - 1.75, -0.75]]).tanh()  # the candidate's quarter is rows 4 and 5
+back = torch.zeros(8, 2).double()
+back[4:6] = torch.tensor([[2.0, 7.0], [0.0, 3.0]])  # the candidate's quarter is rows 4 and 5
+none = torch.zeros(8).double()
+got = lstm_cell(torch.ones(1, 1).double(), (torch.tensor([[0.5, -0.25]]).double(), none[None, :2]), (none[:, None], back, none, none))
+wanted = 0.5 * torch.tensor([[1.0 - 1.75, -0.75]]).double().tanh()
 assert_close(
     got[1],
     wanted,
     msg=lambda m: (
-        f"h = (0.5, −0.25), only the candidate's rows [2, 7], [0, 3] of W_hh not zero: c = 0.5·tanh(−0.75, −0.75) = "
-        f"{wanted.tolist()}, got {got[1].tolist()}. Zeros: h is not used, or the quarters are cut along another axis\n{m}"
+        f"float64, h = (0.5, −0.25), only the candidate's rows [2, 7], [0, 3] of W_hh not zero: c = 0.5·tanh(−0.75, −0.75) = "
+        f"{wanted.tolist()}, got {got[1].tolist()}. Zeros: h is not used, or the quarters are cut along another axis. "
+        f"{got[1].dtype}: the result has x's dtype\n{m}"
     ),
 )
 print("passed: the old h takes part, with two units")
@@ -391,6 +398,22 @@ def lstm_cell(x, state, weights):
 # The returned numbers are right, but in the example the caller's `c` is 2 before the call and 1.071 after it. Whoever keeps the old state,
 # to compare or to start again, has lost it. Print the tensor that you pass in, before and after.
 
+# %% wrong="lstm-changes-bias" fails="lstm-by-hand lstm-torch"
+def lstm_cell(x, state, weights):
+    h, c = state
+    W_ih, W_hh, bias, b_hh = weights
+    bias += b_hh
+    i, f, g, o = (x @ W_ih.T + h @ W_hh.T + bias).chunk(4, dim=1)
+    c_new = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c_new.tanh(), c_new
+
+
+# %% [markdown] mistake="lstm-changes-bias"
+# Adds one bias to the other in place, so that the weights change with every call.
+#
+# The first step comes out right, the second one adds the bias once more: with both at 1 the sum is 2, then 3, then 4. Print the biases that
+# you pass in, before and after the call; `a += b` and `a = a + b` differ for a tensor.
+
 # %% right="lstm-four-products"
 def lstm_cell(x, state, weights):
     old_h, old_c = state
@@ -478,7 +501,8 @@ def gates_of(net: nn.LSTM, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 # %% tags=["nbval-ignore-output"]
 torch.set_num_threads(1)  # so small a network gains nothing from more threads, and loses where the processor is busy
-net, out = train_holder(seed=1)
+holders = [train_holder(seed) for seed in range(3)]
+net, out = holders[1]
 _ = torch.manual_seed(10)
 x, y = held_values(1, 40)
 seen, flagged = {name: v[:, 0] for name, v in gates_of(net, x[0]).items()}, x[0, :, 1] > 0
@@ -507,24 +531,24 @@ plt.show()
 # The network was told none of this; it had the wanted outputs only. Does every start end there?
 
 # %% tags=["nbval-ignore-output"]
-for seed in range(3):
-    net, out = train_holder(seed)
+_ = torch.manual_seed(11)
+for seed, (net, out) in enumerate(holders):
     x, y = held_values(1, 400)
     with torch.no_grad():
         error = nn.functional.mse_loss(out(net(x)[0])[:, :, 0], y).item()
     seen, flagged = gates_of(net, x[0]), x[0, :, 1] > 0
     kept, dropped = seen["f"][~flagged].mean().item(), seen["f"][flagged].mean().item()
     print(f"seed {seed}: squared error {error:.3f}; mean f between flags {kept:.2f}, at flags {dropped:.2f}")
-    assert error < 0.1 and kept > 0.9 and dropped < 0.5
+    assert error < 0.1 and kept - dropped > 0.4
 
 # %% [markdown]
 # On all three seeds the error is far below 0.33, that of a constant answer 0, on a sequence of 400 steps, although training saw only 20.
-# $f$ is nearly 1 between flags and small at them.
+# $f$ is high between flags and low at them.
 
 # %% [markdown]
-# ### Exercise 2: correct the note: what the gates do (5 points)
+# ### Exercise 2: what the gates do (5 points)
 #
-# "When the forget gate is open, the memory is forgotten", says a reader of the note. Write what really happens.
+# "When the forget gate is open, the memory is forgotten", says somebody who takes the name literally. Write what really happens.
 #
 # - `gate_table(i, f, o)`: three numbers from 0 to 1 (int or float); a gate counts as **open from 0.5 on**, 0.5 included.
 #   Return a tuple of two strings. The first is `"hold"`, `"overwrite"`, `"add"` or `"erase"`, as in the table above;
@@ -575,21 +599,25 @@ assert words == {(0, 1): "hold", (1, 0): "overwrite", (1, 1): "add", (0, 0): "er
     f"by (i, f): (0, 1) hold, (1, 0) overwrite, (1, 1) add, (0, 0) erase, got {words}. "
     "hold and erase exchanged: an open forget gate REMEMBERS. hold and overwrite exchanged: the arguments come as i, f, o"
 )
-got = gate_table(0.9, 0.2, 0.5), gate_table(0.1, 0.7, 0.4)
-assert got == (("overwrite", "expose"), ("hold", "hide")), (
-    f"gates (0.9, 0.2, 0.5) and (0.1, 0.7, 0.4): overwrite and expose, hold and hide, got {got}. 0.5 counts as open"
+got = gate_table(0.9, 0.2, 0.5), gate_table(0.1, 0.7, 0.4), gate_table(0.5, 0.5, 0.3)
+assert got == (("overwrite", "expose"), ("hold", "hide"), ("add", "hide")), (
+    f"gates (0.9, 0.2, 0.5), (0.1, 0.7, 0.4) and (0.5, 0.5, 0.3): overwrite and expose, hold and hide, add and hide, got {got}. "
+    "0.5 counts as open, for all three gates"
 )
 
 
-def refused(i, f):
+def refused(i, f, o):
     try:
-        return gate_table(i, f, 0)
+        return gate_table(i, f, o)
     except Exception as e:
         return type(e).__name__
 
 
-got = [refused(1, 1.5), refused(math.nan, 0)]
-assert got == ["ValueError"] * 2, f"gates (1, 1.5, 0) and (nan, 0, 0) must raise ValueError, got {got}. Is nan < 0, or nan > 1? Neither"
+got = [refused(1, 1.5, 0), refused(-0.5, 1, 0), refused(0, 0, 2), refused(math.nan, 0, 0), refused(0, 0, math.nan)]
+assert got == ["ValueError"] * 5, (
+    f"gates (1, 1.5, 0), (−0.5, 1, 0), (0, 0, 2), (nan, 0, 0), (0, 0, nan) must raise ValueError, got {got}. "
+    "All three gates are checked. Is nan < 0, or nan > 1? Neither"
+)
 print("passed: an open forget gate remembers")
 
 # %% check="gates-run" points=1
@@ -607,6 +635,8 @@ got = run_gates([(1, 1, 0)], [-1], 3)
 assert [[type(v).__name__ for v in part] for part in got] == [["float"], ["float"]] and got == ([2.0], [0.0]), (
     f"run_gates([(1, 1, 0)], [-1], 3), ints only: ([2.0], [0.0]), Python floats, got {got}"
 )
+got = run_gates([], [], 3.0)
+assert got == ([], []), f"no step must give ([], []), got {got}"
 print("passed: a held memory can be hidden and is not lost")
 
 
@@ -665,7 +695,7 @@ def run_gates(gates, candidates, c):
 # Treats an open forget gate as forgetting, in the words and in the numbers.
 #
 # `gate_table(0, 1, 1)` gives "erase", and in the example by hand the first memory is 1.9 and not 0.9: you keep 0.75 of the old one where
-# the gate is 0.25. It is the reader's mistake again; look at the row of the table with i = 0 and f = 1.
+# the gate is 0.25. The name of the gate misleads; look at the row of the table with i = 0 and f = 1.
 
 # %% wrong="gates-strict" fails="gates-words gates-words-all"
 def gate_table(i, f, o):
@@ -688,6 +718,28 @@ def run_gates(gates, candidates, c):
 #
 # `gate_table(0.9, 0.2, 0.5)` ends in "hide" where "expose" is asked, and three gates of 0.5 give "erase" and "hide". Read the words printed
 # in bold in the statement, and ask on which side the border itself lies.
+
+# %% wrong="gates-output-unchecked" fails="gates-words gates-words-all"
+def gate_table(i, f, o):
+    if not (0 <= i <= 1 and 0 <= f <= 1):
+        raise ValueError("not a gate")
+    word = ("add" if f >= 0.5 else "overwrite") if i >= 0.5 else ("hold" if f >= 0.5 else "erase")
+    return word, "expose" if o >= 0.5 else "hide"
+
+
+def run_gates(gates, candidates, c):
+    out = []
+    for (i, f, o), g in zip(gates, candidates, strict=True):
+        c = float(f * c + i * g)
+        out.append((c, o * math.tanh(c)))
+    return [m for m, _ in out], [h for _, h in out]
+
+
+# %% [markdown] mistake="gates-output-unchecked"
+# Checks the two gates of the memory, but not the output gate.
+#
+# `gate_table(0, 1, 7)` returns "hold" and "expose", and with `nan` in the third place "hide", where ValueError is asked. Count the gates in
+# the statement's sentence about ValueError.
 
 # %% wrong="gates-hidden-is-lost" fails="gates-run gates-run-all"
 def gate_table(i, f, o):
@@ -848,14 +900,20 @@ def count_lstm_params(n_in: int, n_hidden: int, n_layers: int = 1, bidirectional
 
 # %% check="count-by-hand" points=2
 got = [count_lstm_params(1, 2), count_lstm_params(1, 2, 2), count_lstm_params(1, 2, 3)]
-got += [count_lstm_params(1, 2, bidirectional=True), count_lstm_params(1, 2, 2, True)]
-assert [type(v) for v in got] == [int] * 5, f"count_lstm_params must return an int, got {[type(v).__name__ for v in got]}"
+got += [count_lstm_params(1, 2, bidirectional=True), count_lstm_params(1, 2, 2, True), count_lstm_params(1, 2, 3, True)]
+got += [count_lstm_params(3, 4), count_lstm_params(3, 4, 2)]
+assert [type(v) for v in got] == [int] * 8, f"count_lstm_params must return an int, got {[type(v).__name__ for v in got]}"
 assert got[:3] == [40, 88, 136], (
     f"(1, 2) has 40, with n_layers=2 88, with n_layers=3 136, got {got[:3]}. 32: one bias only. 24: no bias. 10: four gates forgotten. "
     "80 for two: the second layer reads n_hidden numbers, not n_in. 88 for three: n_layers is a number, not a yes or no"
 )
-assert got[3:] == [80, 208], (
-    f"bidirectional: 80 for one layer, 80 + 128 = 208 for two, got {got[3:]}. 176: the second layer reads both directions, 2·n_hidden numbers"
+assert got[3:6] == [80, 208, 336], (
+    f"bidirectional: 80 for one layer, 80 + 128 = 208 for two, 336 for three, got {got[3:6]}. "
+    "176 for two: the second layer reads both directions, 2·n_hidden numbers. More than 336: and so does the third, no more than that"
+)
+assert got[6:] == [144, 304], (
+    f"three inputs, four units: 4·4·(3 + 4) + 2·4·4 = 144, with n_layers=2 144 + 160 = 304, got {got[6:]}. "
+    "Right for (1, 2) and wrong here: a number of that example was taken for n_in or n_hidden, or n_hidden² for 2·n_hidden"
 )
 print("passed: four gates, two biases, two directions")
 
@@ -917,6 +975,21 @@ def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
 #
 # One input and two units give 30 in your answer, and 40 is right: a quarter is missing everywhere. Three of the sums in the LSTM are called
 # gates. Is there something else in the table that has weights of its own?
+
+# %% wrong="count-width-doubles" fails="count-by-hand count-torch"
+def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
+    total, d = 0, 2 if bidirectional else 1
+    for layer in range(n_layers):
+        reads = n_hidden * d**layer if layer else n_in
+        total += d * 4 * n_hidden * (reads + n_hidden + 2)
+    return total
+
+
+# %% [markdown] mistake="count-width-doubles"
+# Doubles the width once more with every layer of a bidirectional LSTM.
+#
+# With one input and two units, both directions, one and two layers are right, and three give 400, where `nn.LSTM` has 336. How many numbers
+# does the second layer hand up at one step, and how many does the first?
 
 # %% wrong="count-third-layer" fails="count-by-hand count-torch"
 def count_lstm_params(n_in, n_hidden, n_layers=1, bidirectional=False):
@@ -1001,7 +1074,7 @@ def gru_cell(x: torch.Tensor, h: torch.Tensor, weights: tuple) -> torch.Tensor:
 column = lambda *v: torch.tensor(v)[:, None]
 start = torch.tensor([-math.log(3.0), math.log(4.0), 0.5])
 got = gru_cell(torch.zeros(1, 1), torch.full((1, 1), 2.0), (torch.zeros(3, 1), column(0.0, 0.0, 1.0), start, torch.tensor([0.0, 0.0, 1.0])))
-assert type(got) is torch.Tensor, f"gru_cell must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"gru_cell must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert_close(
     got,
     torch.tensor([[0.2 * math.tanh(1.25) + 1.6]]),
@@ -1014,17 +1087,28 @@ assert_close(
 print("passed: the step worked by hand")
 
 # %% check="gru-reset-place" points=1
-mix = torch.tensor([[0.0, 0.0]] * 4 + [[0.0, 2.0], [1.0, 0.0]])
-half = torch.tensor([-math.log(3.0), math.log(3.0), -50.0, -50.0, 0.0, 0.0])  # r = (0.25, 0.75), z = 0
-got = gru_cell(torch.zeros(1, 3), torch.tensor([[1.0, -0.5]]), (torch.zeros(6, 3), mix, half, torch.zeros(6)))
+mix = torch.tensor([[0.0, 0.0]] * 4 + [[0.0, 2.0], [1.0, 0.0]]).double()
+news = torch.tensor([[0.0, 0.0]] * 4 + [[0.5, 0.0], [0.0, 0.25]]).double()
+shut = torch.tensor([0.0, 0.0, -50.0, -50.0, 0.0, 0.0]).double()  # z = 0
+half = torch.tensor([-math.log(3.0), math.log(3.0), 0.0, 0.0, 0.0, 0.0]).double()  # r = (0.25, 0.75)
+
+
+def step_and_state(given):
+    old = torch.tensor([[1.0, -0.5]]).double()
+    return gru_cell(torch.ones(1, 2).double(), old, given), old
+
+
+got, old = step_and_state((news, mix, shut, half))
 assert_close(
     got,
-    torch.tensor([[-0.25, 0.75]]).tanh(),
+    torch.tensor([[0.25, 1.0]]).double().tanh(),
     msg=lambda m: (
-        f"r = (0.25, 0.75), z = 0, W_hh h = (−1, 1): the state is tanh of (−0.25, 0.75) = [−0.245, 0.635], got {got.tolist()}. "
-        f"[−0.635, 0.245]: r multiplies h before the matrix product\n{m}"
+        f"float64, r = (0.25, 0.75), z = 0, from x (0.5, 0.25), W_hh h = (−1, 1): the state is tanh of (0.5 − 0.25, 0.25 + 0.75) = "
+        f"[0.245, 0.762], got {got.tolist()}. [−0.245, 0.462]: r multiplies h before the matrix product. [−0.245, 0.635]: x is left out. "
+        f"[0, 0.635]: b_hh is left out of r. {got.dtype}: the result has x's dtype\n{m}"
     ),
 )
+assert old.tolist() == [[1.0, -0.5]], f"the old state was [1, −0.5], now {old.tolist()}: it was changed in place"
 print("passed: the reset gate stands after the product")
 
 
@@ -1123,6 +1207,22 @@ def gru_cell(x, h, weights):
 # With z = 1, an old state of 3 and a candidate of 0 the new state must be 3, and yours is 0. In the example by hand you get 1.079 and not
 # 1.770. Papers differ here; read what z near 1 means in PyTorch.
 
+# %% wrong="gru-no-x-in-n" fails="gru-reset-place gru-torch"
+def gru_cell(x, h, weights):
+    W_ih, W_hh, b_ih, b_hh = weights
+    x_r, x_z, _ = (x @ W_ih.T + b_ih).chunk(3, dim=1)
+    h_r, h_z, h_n = (h @ W_hh.T + b_hh).chunk(3, dim=1)
+    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+    n = torch.tanh(b_ih.chunk(3)[2] + r * h_n)
+    return n + z * (h - n)
+
+
+# %% [markdown] mistake="gru-no-x-in-n"
+# Leaves the input out of the candidate.
+#
+# The example by hand comes out right, because its `x` is 0. From a state of 0, with `x` = 1, z = 0 and 1 as the candidate's row of `W_ih`,
+# the new state should be 0.762, and yours is 0: nothing of `x` can be written. Compare the three formulas term by term.
+
 # %% wrong="gru-order-zrn" fails="gru-by-hand gru-reset-place gru-torch gru-keeps"
 def gru_cell(x, h, weights):
     W_ih, W_hh, b_ih, b_hh = weights
@@ -1211,9 +1311,9 @@ for kind, lines in reaches.items():
     assert (min(share) > 0.1) if "+" in kind else (max(share) < 1e-6), (kind, share)
 
 # %% [markdown]
-# The three dark kinds fall on straight lines, that is by a constant factor a step, and at distance 60 none has a millionth of its first slope.
+# The three dark kinds fall on straight lines, that is by a constant factor a step, and at distance 60 none has a millionth of its value at distance 0.
 # A fresh LSTM is no better than a plain RNN in kind. The light lines, the same cells with a bias of 4,
-# keep a fifth of theirs or more: the drawn distance hardly matters to them.
+# keep a seventh of theirs or more at every drawn distance; where the paths through $h$ add to the memory's, some of them rise again.
 
 # %% [markdown]
 # ### Exercise 5: how much comes back (6 points)
@@ -1250,21 +1350,26 @@ def grad_through_time(cell: nn.Module, x: torch.Tensor) -> float:
 
 # %% check="through-by-hand" points=2
 def by_hand(into):
-    cell = nn.RNNCell(1, len(into), bias=False)
+    into = torch.tensor(into)
+    cell = nn.RNNCell(into.shape[1], len(into), bias=False)
     with torch.no_grad():
-        cell.weight_ih.copy_(torch.tensor(into)[:, None])
+        cell.weight_ih.copy_(into)
         cell.weight_hh.copy_(-0.5 * torch.eye(len(into)))
-    return grad_through_time(cell, torch.zeros(3, 1))
+    return grad_through_time(cell, torch.zeros(3, into.shape[1]))
 
 
-got = [by_hand([3.0]), by_hand([3.0, -4.0])]
-assert [type(v) for v in got] == [float] * 2, f"grad_through_time must return a float, got {[type(v).__name__ for v in got]}"
+got = [by_hand([[3.0]]), by_hand([[3.0], [-4.0]]), by_hand([[3.0, 0.0], [0.0, 4.0]])]
+assert [type(v) for v in got] == [float] * 3, f"grad_through_time must return a float, got {[type(v).__name__ for v in got]}"
 assert abs(got[0] - 0.75) < 1e-5, (
     f"weights 3 and −0.5, three zeros: 0.75, got {got[0]:.4g}. 3: the LAST input. 1.75: the mean over all inputs; 5.25 their sum; "
     "3.44 the norm over all of them. 0: the state was detached"
 )
 assert abs(got[1] - 1.25) < 1e-5, (
     f"two units, weights 3 and −4: 0.25·5 = 1.25, got {got[1]:.4g}. 0.25: the gradient of the sum of h, in which units cancel. 1.75: sum of sizes"
+)
+assert abs(got[2] - 1.25) < 1e-5, (
+    f"two inputs, two units, weights [[3, 0], [0, 4]]: 0.25·√(9 + 16) = 1.25, got {got[2]:.4g}. 0.75: only the first number of x_1. "
+    "1: the largest singular value, where the Frobenius norm is asked"
 )
 print("passed: the first input, two steps back, by hand")
 
@@ -1277,10 +1382,11 @@ def one_memory(forget):
             weight.zero_()
         cell.weight_ih[2] = 1.0
         cell.bias_ih.copy_(torch.tensor([100.0, forget, 0.0, 100.0]))
-    for weight in cell.parameters():
+    for weight in (cell.weight_ih, cell.weight_hh, cell.bias_ih):
         weight.grad = torch.ones(weight.shape)
-    value = grad_through_time(cell, torch.zeros(4, 1))
-    return value, ["None" if p.grad is None else p.grad.flatten().tolist() for p in cell.parameters()]
+    start = torch.zeros(4, 1)
+    value = grad_through_time(cell, start)
+    return value, ["None" if p.grad is None else p.grad.flatten().tolist() for p in (*cell.parameters(), start)]
 
 
 got, grads = zip(one_memory(100.0), one_memory(math.log(3.0)), strict=True)
@@ -1288,8 +1394,9 @@ assert abs(got[0] - 1) < 1e-4 and abs(got[1] - 0.75**3) < 1e-4, (
     f"an LSTM that writes tanh(x) and shows tanh(c), four zeros: 1 with f = 1, and 0.75³ = 0.422 with f = 0.75, got {got}. "
     "0: c was not carried along, or detached"
 )
-assert grads[0] == [[1.0] * 4] * 4, (
-    f"every .grad of the cell was 1 before and must be 1 after, got {grads[0]}. backward() adds to it; ask for derivatives without it"
+assert grads[0] == [[1.0] * 4] * 3 + ["None"] * 2, (
+    f"before, .grad was 1 for three parameters of the cell, and None for the fourth and for x; after the call {grads[0]}. "
+    "backward() adds to it; ask for derivatives without it"
 )
 print("passed: along the memory remains a product of forget gates")
 
@@ -1501,28 +1608,33 @@ def sums_after(value):
     with torch.no_grad():
         lstm.bias_ih_l0.copy_(torch.arange(8.0))
         lstm.bias_hh_l0.copy_(10 * torch.arange(8.0))
+    kept, given = copy.deepcopy(lstm.state_dict()), dict(lstm.named_parameters())
     result = set_forget_bias(lstm, *value)
-    return type(result).__name__, (lstm.bias_ih_l0 + lstm.bias_hh_l0).tolist()
+    changed = [name for name, p in lstm.named_parameters() if "weight" in name and not torch.equal(p, kept[name])]
+    lost = [name for name, p in lstm.named_parameters() if p is not given[name] or not p.requires_grad]
+    return type(result).__name__, (lstm.bias_ih_l0 + lstm.bias_hh_l0).tolist(), changed, lost
 
 
 got = [sums_after((4.0,)), sums_after(())]
-for (kind, sums), value in zip(got, (4.0, 1.0), strict=True):
+for (kind, sums, changed, lost), value in zip(got, (4.0, 1.0), strict=True):
     assert kind == "NoneType", f"set_forget_bias must return None, got {kind}"
     wanted = [0.0, 11.0, value, value, 44.0, 55.0, 66.0, 77.0]
     assert max(abs(a - b) for a, b in zip(sums, wanted, strict=True)) < 1e-4, (
         f"biases 0 … 7 and 0, 10 … 70 (H = 2), value {value}: the sums must become {wanted}, got {sums}. Places 2 and 3 are the forget gate's. "
         f"{2 * value} there: both vectors got the value. {value + 20} and {value + 30}, or {value + 2} and {value + 3}: the other vector was left"
     )
+    assert not changed, f"{changed} changed: only biases may. Are you looking for a piece of the name that weights have too?"
+    assert not lost, f"{lost}: no longer the same object with requires_grad True. Write into the parameter that is there, under torch.no_grad()"
 print("passed: the right quarter, and the sum of both vectors")
 
 
 # %% check="forget-layers" points=1
 def all_sums():
     _ = torch.manual_seed(0)
-    lstm = nn.LSTM(3, 2, num_layers=2, bidirectional=True)
+    lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True)
     set_forget_bias(lstm, 1.5)
     pairs = [f"l{layer}{way}" for layer in (0, 1) for way in ("", "_reverse")]
-    return {p: (getattr(lstm, f"bias_ih_{p}") + getattr(lstm, f"bias_hh_{p}"))[2:4].tolist() for p in pairs}
+    return {p: (getattr(lstm, f"bias_ih_{p}") + getattr(lstm, f"bias_hh_{p}"))[3:6].tolist() for p in pairs}
 
 
 def without_biases():
@@ -1535,7 +1647,7 @@ def without_biases():
 
 got, error = all_sums(), without_biases()
 assert all(abs(v - 1.5) < 1e-4 for pair in got.values() for v in pair), (
-    f"two layers, two directions: every forget gate must have the sum 1.5, got {got}"
+    f"two layers, two directions, H = 3: every forget gate (places 3, 4, 5) must have the sum 1.5, got {got}"
 )
 assert error == "ValueError", f"nn.LSTM(3, 2, bias=False) has nothing to set: ValueError, got {error}"
 print("passed: every layer and direction, and no silence without biases")
@@ -1552,7 +1664,7 @@ def before_and_after(n_layers, two_ways, value):
 
 
 _ = torch.manual_seed(21)
-for case in ((1, False, -2.0), (3, False, 0.25), (2, True, 5.0)):
+for case in ((1, False, -2.0), (3, False, 0.25), (2, True, 5.0), (1, False, 0.0)):
     kept, now, same, trainable = before_and_after(*case)
     assert same and trainable, f"{case}: the parameters must stay the same objects and trainable; change them in place, without a graph"
     for name, old in kept.items():
@@ -1565,7 +1677,7 @@ for case in ((1, False, -2.0), (3, False, 0.25), (2, True, 5.0)):
         if "bias_ih" in name:
             total = (new + now[name.replace("_ih", "_hh")])[3:6]
             wanted = torch.full((3,), case[2])
-            assert_close(total, wanted, rtol=0, atol=1e-4, msg=lambda m, n=name, t=total: f"{n} and its partner: {t.tolist()}\n{m}")
+            assert_close(total, wanted, rtol=0, atol=1e-4, msg=lambda m, n=name, t=total, v=case[2]: f"{n} and its partner, value {v}: {t.tolist()}\n{m}")
 
 
 # %% hidden="forget-no-bias" points=1
@@ -1713,6 +1825,43 @@ def set_forget_bias(lstm, value=1.0):
 # The forward sums are right in every layer, but the vectors whose names end in `_reverse` keep their random numbers. Print the forget
 # gate's sum for each layer and each direction of a small bidirectional network, and see which differ from `value`.
 
+# %% wrong="forget-weights-too" fails="forget-sum forget-rest"
+def set_forget_bias(lstm, value=1.0):
+    if not lstm.bias:
+        raise ValueError("no bias")
+    H = lstm.hidden_size
+    with torch.no_grad():
+        for name, p in lstm.named_parameters():
+            if "ih" in name:
+                p[H : 2 * H] = value
+            elif "bias" in name:
+                p[H : 2 * H] = 0.0
+
+
+# %% [markdown] mistake="forget-weights-too"
+# Writes into a weight matrix too, because its name contains the same piece.
+#
+# The sums of the biases are right, but H rows of a weight matrix hold `value` in every place: the forget gate of all units now adds up its
+# inputs in the same way. Print the names of all parameters for which the condition in your loop is true.
+
+# %% wrong="forget-new-objects" fails="forget-sum forget-rest"
+def set_forget_bias(lstm, value=1.0):
+    if not lstm.bias:
+        raise ValueError("no bias")
+    H = lstm.hidden_size
+    for name, p in list(lstm.named_parameters()):
+        if "bias" in name:
+            fresh_one = p.detach().clone()
+            fresh_one[H : 2 * H] = value / 2
+            setattr(lstm, name, nn.Parameter(fresh_one))
+
+
+# %% [markdown] mistake="forget-new-objects"
+# Puts new parameters in the place of the old ones.
+#
+# The numbers are right. An optimizer that was made before the call still holds the old vectors: it would train what the network no longer
+# uses. Compare `id(lstm.bias_ih_l0)` before and after.
+
 # %% right="forget-difference"
 def set_forget_bias(lstm, value=1.0):
     if not lstm.bias:
@@ -1754,7 +1903,7 @@ def set_forget_bias(lstm, value=1.0):
 #
 # In a stacked LSTM the $h$ of the first layer, one a step, is the input of the second. Each layer has a pair $(h, c)$ of its own.
 # With sequences of unequal length the pads must not touch either: the network runs on over the pads, the gates go on writing,
-# and the "last state" is the state after nothing. `pack_padded_sequence` (chapter 20) prevents that.
+# and the "last state" is the state after a run of pads. `pack_padded_sequence` (chapter 20) prevents that.
 
 # %%
 _ = torch.manual_seed(0)
@@ -1788,7 +1937,7 @@ plt.show()
 #
 # Write `stack_layers(x, lengths, cells)`: `x` is `(B, T, C)`; `lengths` int64 `(B,)`, each from 1 to T (the longest may be shorter than T);
 # `cells` is a list of L ≥ 1 `nn.LSTMCell`s, the bottom one first, all with the same number H of units. All states start from zeros.
-# Return a tuple `(output, (h_n, c_n))`, as a packed `nn.LSTM` would have it:
+# Return a tuple `(output, (h_n, c_n))`, as a packed `nn.LSTM` would have it, but with all T columns, and in the dtype of x and of the cells:
 #
 # - `output` `(B, T, H)`: the top layer's $h$ at each real step, and 0 at pads;
 # - `h_n` and `c_n`, both `(L, B, H)`, bottom first: the states after the last *real* step of each sequence.
@@ -1824,6 +1973,16 @@ def stack_layers(x: torch.Tensor, lengths: torch.Tensor, cells: list) -> tuple:
 
 
 # %% check="stack-by-hand" points=2
+def parts_of(result):
+    """The three tensors, or the structure in words where it is another one."""
+    words = lambda v: (
+        f"{type(v).__name__} of ({', '.join(words(part) for part in v)})" if isinstance(v, (tuple, list)) else type(v).__name__
+    )
+    if words(result) != "tuple of (Tensor, tuple of (Tensor, Tensor))":
+        return words(result)
+    return [v.detach() for v in (result[0], *result[1])]
+
+
 def adder(values, counts, shift=0.0):
     cells = [nn.LSTMCell(1, 1)]
     for weight in cells[0].parameters():
@@ -1831,14 +1990,18 @@ def adder(values, counts, shift=0.0):
     with torch.no_grad():
         cells[0].weight_ih[2] = 1.0
         cells[0].bias_ih.copy_(torch.tensor([100.0, 100.0, shift, 100.0]))
-    result = stack_layers(torch.tensor(values)[:, :, None], torch.tensor(counts), cells)
-    if type(result) is not tuple or len(result) != 2 or type(result[1]) is not tuple:
-        return f"{type(result).__name__}"
-    return [v.detach() for v in (result[0], *result[1])]
+    given = torch.tensor(values)[:, :, None]
+    return parts_of(stack_layers(given, torch.tensor(counts), cells)), given
 
 
-got = adder([[1.0, 2.0, 9.0], [1.0, 2.0, 3.0]], [2, 3])
-assert type(got) is list and len(got) == 3, f"stack_layers must return a tuple (output, (h_n, c_n)), got {got}: is `return` missing?"
+got, given = adder([[1.0, 2.0, 9.0], [1.0, 2.0, 3.0]], [2, 3])
+assert type(got) is list, (
+    f"stack_layers must return a tuple (output, (h_n, c_n)), that is a tuple of (Tensor, tuple of (Tensor, Tensor)), got {got}. "
+    "A list of layers: stack it to one tensor. NoneType: is `return` missing?"
+)
+assert given[:, :, 0].tolist() == [[1.0, 2.0, 9.0], [1.0, 2.0, 3.0]], (
+    f"x was 1, 2, 9 and 1, 2, 3, now {given[:, :, 0].tolist()}: it was changed in place"
+)
 one, two, three = math.tanh(1.0), math.tanh(1.0) + math.tanh(2.0), math.tanh(1.0) + math.tanh(2.0) + math.tanh(3.0)
 wanted = [torch.tensor([[one, two, 0.0], [one, two, three]]).tanh()[:, :, None], torch.tensor([[two], [three]]).tanh()[None]]
 wanted.append(torch.tensor([[[two], [three]]]))
@@ -1851,7 +2014,7 @@ assert_close(
         f"h_n 0 in the first: the output at the last column was taken\n{m}"
     ),
 )
-got = adder([[1.0, 2.0, 9.0]], [2], 0.5)[1:]
+got = adder([[1.0, 2.0, 9.0]], [2], 0.5)[0][1:]
 two = math.tanh(1.5) + math.tanh(2.5)
 assert_close(
     got,
@@ -1866,32 +2029,36 @@ print("passed: the pad leaves no trace")
 
 # %% check="stack-two-layers" points=1
 def two_adders():
-    cells = [nn.LSTMCell(1, 1), nn.LSTMCell(1, 1)]
+    cells = [nn.LSTMCell(1, 2).double(), nn.LSTMCell(2, 2).double()]
     with torch.no_grad():
-        for cell in cells:
+        for cell, into in zip(cells, (torch.ones(2, 1), torch.eye(2)), strict=True):
             for weight in cell.parameters():
                 weight.zero_()
-            cell.weight_ih[2] = 1.0
-            cell.bias_ih.copy_(torch.tensor([100.0, 100.0, 0.0, 100.0]))
-    top, last_pair = stack_layers(torch.tensor([[[1.0], [2.0], [9.0]]]), torch.tensor([2]), cells)
-    return [v.detach() for v in (top, *last_pair)]
+            cell.weight_ih[4:6] = into
+            cell.bias_ih.copy_(torch.tensor([100.0, 100.0, 0.0, 100.0]).repeat_interleave(2))
+    result = stack_layers(torch.tensor([[[1.0], [2.0], [9.0]]]).double(), torch.tensor([2]), cells)
+    parts = [result[0], *result[1]] if type(result) is tuple and len(result) == 2 else [result]
+    if [type(v) for v in parts] != [torch.Tensor] * 3:
+        return [type(v).__name__ for v in parts]
+    return [v.detach() for v in parts]
 
 
 got = two_adders()
+assert torch.Tensor in map(type, got), f"stack_layers must return (output, (h_n, c_n)), three tensors, got {got}: are the layers stacked?"
 shapes = [tuple(v.shape) for v in got]
-assert shapes == [(1, 3, 1), (2, 1, 1), (2, 1, 1)], f"two layers, B=1, T=3, H=1: shapes (1, 3, 1), (2, 1, 1), (2, 1, 1), got {shapes}"
-below = torch.tensor([1.0, 2.0]).tanh().cumsum(0)  # c of the lower layer
+assert shapes == [(1, 3, 2), (2, 1, 2), (2, 1, 2)], (
+    f"two layers, B=1, T=3, C=1, H=2: shapes (1, 3, 2), (2, 1, 2), (2, 1, 2), got {shapes}"
+)
+below = torch.tensor([1.0, 2.0]).double().tanh().cumsum(0)  # c of the lower layer, in both units
 above = below.tanh().tanh().cumsum(0)
+top, ends = torch.cat([above.tanh(), torch.zeros(1).double()]), torch.stack([below[1], above[1]])
 assert_close(
     got,
-    [
-        torch.cat([above.tanh(), torch.zeros(1)]).reshape(1, 3, 1),
-        torch.stack([below[1], above[1]]).tanh().reshape(2, 1, 1),
-        torch.stack([below[1], above[1]]).reshape(2, 1, 1),
-    ],
+    [top.reshape(1, 3, 1).expand(1, 3, 2), ends.tanh().reshape(2, 1, 1).expand(2, 1, 2), ends.reshape(2, 1, 1).expand(2, 1, 2)],
     msg=lambda m: (
-        f"two equal layers, 1, 2, pad 9: the upper one reads 0.642, 0.939, its c is 0.566, 1.301; output [0.512, 0.862, 0], c_n 1.726, 1.301; "
-        f"got {[v.flatten().tolist() for v in got]}. A larger upper c: it started from the lower layer's state, or it reads c instead of h\n{m}"
+        f"float64, two layers of two like units, 1, 2, pad 9: the upper one reads 0.642, 0.939, its c is 0.566, 1.301; "
+        f"output [0.512, 0.862, 0], c_n 1.726, 1.301; got {[v.tolist() for v in got]}. "
+        f"A larger upper c: it started from the lower layer's state, or it reads c instead of h\n{m}"
     ),
 )
 print("passed: the upper layer reads h, and starts from zeros")
@@ -1930,7 +2097,7 @@ def with_pads(filled):
     inputs = torch.arange(16.0, dtype=torch.float64).reshape(2, 4, 2) / 8
     inputs[0, 2:] = filled
     top, (h_last, c_last) = stack_layers(inputs, torch.tensor([2, 4]), cells)
-    return [v.detach() for v in (top, h_last, c_last)]
+    return [part.detach() for part in (top, h_last, c_last)]
 
 
 got, other = with_pads(0.0), with_pads(1e6)
@@ -2091,6 +2258,51 @@ def stack_layers(x, lengths, cells):
 # Give the candidate of the example's cell a bias of 0.5: `h_n` is right, and `c_n` is 2.354 where 1.892 is wanted. An input of zero does
 # not stop a cell that has a bias; follow both halves of the state over the pad.
 
+# %% wrong="stack-x-changed" fails="stack-by-hand stack-torch"
+def stack_layers(x, lengths, cells):
+    x[torch.arange(x.shape[1]) >= lengths[:, None]] = 0.0
+    steps, last = x.unbind(1), []
+    for cell in cells:
+        h = c = x.new_zeros(x.shape[0], cell.hidden_size)
+        out = []
+        for t, x_t in enumerate(steps):
+            real = (lengths > t)[:, None]
+            new_h, new_c = cell(x_t, (h, c))
+            h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
+            out.append(h * real)
+        steps = out
+        last.append((h, c))
+    return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
+
+
+# %% [markdown] mistake="stack-x-changed"
+# Writes zeros into the pads of the caller's `x`.
+#
+# The three results are right, but in the example by hand the caller's 1, 2, 9 is 1, 2, 0 after the call. Whoever keeps something behind the
+# end of a sequence has lost it. Do the pads need a value at all, if h and c stop there?
+
+# %% wrong="stack-float32-states" fails="stack-two-layers stack-pads"
+def stack_layers(x, lengths, cells):
+    steps, last = x.unbind(1), []
+    for cell in cells:
+        h = c = torch.zeros(x.shape[0], cell.hidden_size)
+        out = []
+        for t, x_t in enumerate(steps):
+            real = (lengths > t)[:, None]
+            new_h, new_c = cell(x_t, (h, c))
+            h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
+            out.append(h * real)
+        steps = out
+        last.append((h, c))
+    return torch.stack(steps, 1), tuple(torch.stack(p) for p in zip(*last, strict=True))
+
+
+# %% [markdown] mistake="stack-float32-states"
+# Starts from float32 zeros, whatever the dtype of x and of the cells.
+#
+# In float64 the first step stops with an error about two matrices of different dtypes. In float32 all is right. From which tensor that comes
+# in could the zeros take their dtype?
+
 # %% right="stack-sequence-by-sequence"
 def stack_layers(x, lengths, cells):
     B, T, _ = x.shape
@@ -2123,7 +2335,7 @@ def stack_layers(x, lengths, cells):
 # The other half of the trouble is the gradient that explodes. The forget gate is at most 1, so the path along the memory cannot explode;
 # the paths through $h$ and $W_{hh}$ can.
 # The cure is **clipping by norm** (按范数裁剪; Pascanu and others 2013): put all gradients of all parameters in one long vector;
-# if its length $n$ is above a limit, multiply *everything* by limit / $n$. The direction stays, the step becomes shorter.
+# if its length is above a limit, multiply *everything* by limit / length. The direction stays, the step becomes shorter.
 # For the gradients (3, 4) the length is 5; with limit 1 they become (0.6, 0.8).
 #
 # Why does it help? A loss that depends on a state carried over many steps has walls. Take one number, $h_{t} = w\,h_{t-1}$ from $h_0 = 0.5$ over
@@ -2231,9 +2443,10 @@ def two_parameters(limit):
     model = nn.Linear(1, 1)
     for p in model.parameters():
         nn.init.zeros_(p)
+    model.unused = nn.Linear(1, 1)  # its .grad stays None
     plain = torch.optim.SGD(model.parameters(), lr=1.0)
     norms = train_clipped(model, plain, lambda out, target: (out - target).sum(), [(torch.tensor([[0.75]]), torch.zeros(1, 1))], limit)
-    return [float(n) for n in norms], [p.item() for p in model.parameters()]
+    return [float(n) for n in norms], [model.weight.item(), model.bias.item()]
 
 
 got = [by_hand(1.0), by_hand(10.0), by_hand(2.5, 2)]
@@ -2252,7 +2465,7 @@ assert_close(
     [torch.tensor([-0.6, -0.8]), torch.tensor([-3.0, -4.0]), torch.tensor([-3.0, -4.0])],
     msg=lambda m: (
         f"gradient (3, 4), lr 1: with limit 1 the weights go to (−0.6, −0.8); with limit 10 to (−3, −4), not clipped; "
-        f"with limit 2.5, twice (−1.5, −2), to (−3, −4); got {[g[2].tolist() for g in got]}. First (−3, −4): clipped too late, after the step. "
+        f"with limit 2.5, twice (−1.5, −2), to (−3, −4); got {[g[2].tolist() for g in got]}. First (−3, −4): clipped after the step, or before backward, when there is no gradient yet. "
         f"(−1, −1): each number was clipped by itself. (−0.7, −0.7): the old gradients (50, 50) counted\n{m}"
     ),
 )
@@ -2271,27 +2484,31 @@ print("passed: clipped before the step, all together, and only above the limit")
 
 
 # %% check="clip-not-finite" points=1
-def through_inf():
+def through(bad, criterion):
     model = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         model.weight.fill_(2.0)
-    batches = [
-        (torch.ones(1, 1), torch.zeros(1, 1)),
-        (torch.full((1, 1), math.inf), torch.zeros(1, 1)),
-        (torch.ones(1, 1), torch.zeros(1, 1)),
-    ]
+    batches = [(torch.full((1, 1), value), torch.zeros(1, 1)) for value in (1.0, bad, 1.0)]
     plain = torch.optim.SGD(model.parameters(), lr=0.5)
-    norms = train_clipped(model, plain, lambda out, target: (out - target).sum(), batches, 1.0)
+    norms = train_clipped(model, plain, criterion, batches, 1.0)
     return [float(n) for n in norms], model.weight.item()
 
 
-norms, weight = through_inf()
-assert len(norms) == 3 and norms[0] == 1 and norms[2] == 1 and not math.isfinite(norms[1]), (
-    f"norms of three batches, the second not finite: [1, inf, 1], got {norms}. A nan in the third: the gradient of the second was kept and added"
-)
-assert abs(weight - 1.0) < 1e-4, (
-    f"two steps of −0.5 from 2, none for the bad batch: 1, got {weight}. nan: the step of the bad batch was taken. 1.5: the loop stopped at it"
-)
+distance = lambda out, target: (out - target).square().sum().sqrt()  # at 0 its slope is inf · 0
+got = through(math.inf, lambda out, target: (out - target).sum()), through(0.0, distance)
+for (norms, weight), bad in zip(got, ("inf", "nan (the loss is 0)"), strict=True):
+    assert len(norms) == 3 and abs(norms[0] - 1) < 1e-4 and not math.isfinite(norms[1]), (
+        f"norms of three batches, the second {bad}: it belongs in the list, and the third follows; got {norms}. "
+        "Two or fewer: the loop stopped at it, or left it out"
+    )
+    assert abs(norms[2] - 1) < 1e-4, (
+        f"norms of three batches, the second {bad}, the others 1; got {norms}. "
+        "A nan in the third: a weight is nan or infinite after a bad step, or the gradient of the second was kept and added"
+    )
+    assert abs(weight - 1.0) < 1e-4, (
+        f"two steps of −0.5 from 2, none for the batch with the norm {bad}: 1, got {weight}. "
+        "nan or −inf: its step was taken; ask whether the NORM is finite, which refuses nan as well as inf"
+    )
 print("passed: a gradient that is not finite makes no step")
 
 
@@ -2302,33 +2519,41 @@ def train_lstm(start, batches, limit):
     parts.forward = lambda x: parts["out"](parts["net"](x)[0])
     for p in parts["net"].parameters():
         p.grad = torch.ones_like(p)
-    optimizer = torch.optim.SGD(parts.parameters(), lr=0.5, momentum=0.9)
+    groups = [{"params": list(part.parameters())} for part in parts.values()]
+    optimizer = torch.optim.SGD(groups, lr=0.5, momentum=0.9)
     norms = train_clipped(parts, optimizer, nn.MSELoss(), batches, limit)
     return norms, [p.detach() for p in parts.parameters()], train_clipped(parts, optimizer, nn.MSELoss(), [], limit)
 
 
 _ = torch.manual_seed(21)
 twin = nn.ModuleDict({"net": nn.LSTM(2, 3, batch_first=True), "out": nn.Linear(3, 1), "unused": nn.Linear(1, 1)})
-batches = [(torch.randn(4, 5, 2), scale * torch.randn(4, 5, 1)) for scale in (0.1, 9.0, 0.1, 5.0)]
+batches = [(torch.randn(4, 5, 2), scale * torch.randn(4, 5, 1)) for scale in (0.1, 9.0, math.nan, 0.1, 5.0)]
 norms, params, empty = train_lstm({k: v.clone() for k, v in twin.state_dict().items()}, [(x.clone(), y.clone()) for x, y in batches], 0.7)
 used = [*twin["net"].parameters(), *twin["out"].parameters()]
 wanted, speed = [], [torch.zeros_like(p) for p in used]
 for x, y in batches:
     slopes = torch.autograd.grad(nn.functional.mse_loss(twin["out"](twin["net"](x)[0]), y), used)
     wanted.append(torch.cat([s.flatten() for s in slopes]).norm().item())
+    if math.isnan(wanted[-1]):
+        continue
     with torch.no_grad():
         for p, v, s in zip(used, speed, slopes, strict=True):
             v.mul_(0.9).add_(s * min(1.0, 0.7 / wanted[-1]))
             p -= 0.5 * v
 assert_close(
-    norms, wanted, rtol=1e-3, atol=1e-4, msg=lambda m: f"norms over all parameters of the model: expected {wanted}, got {norms}\n{m}"
+    norms,
+    wanted,
+    rtol=1e-3,
+    atol=1e-4,
+    equal_nan=True,
+    msg=lambda m: f"norms over all parameters of the model, five batches, the third nan: expected {wanted}, got {norms}\n{m}",
 )
 assert_close(
     params[:6],
     [p.detach() for p in used],
     rtol=1e-3,
     atol=1e-4,
-    msg=lambda m: f"four batches through an LSTM with SGD and momentum, limit 0.7: the parameters differ\n{m}",
+    msg=lambda m: f"five batches, no step at the third, whose norm is nan, through an LSTM with SGD and momentum, limit 0.7: the parameters differ\n{m}",
 )
 assert empty == [], f"no batches must give [], got {empty}"
 
@@ -2451,6 +2676,44 @@ def train_clipped(model, optimizer, criterion, batches, limit):
 # One batch with an infinite gradient turns a weight into `nan`, and every later batch gives `nan`. Clipping cannot help, for it multiplies
 # `inf` by 0, which is `nan`. The second bullet of the statement says what to do with such a batch.
 
+# %% wrong="clip-only-inf" fails="clip-not-finite clip-all-together"
+def train_clipped(model, optimizer, criterion, batches, limit):
+    norms = []
+    for xb, yb in batches:
+        loss = criterion(model(xb), yb)
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), limit)))
+        if norms[-1] < math.inf or norms[-1] != norms[-1]:
+            optimizer.step()
+    return norms
+
+
+# %% [markdown] mistake="clip-only-inf"
+# Refuses an infinite norm, but makes a step when the norm is `nan`.
+#
+# A batch whose gradient is `nan` turns every weight into `nan`, and no later batch repairs that. What does `math.nan == math.inf` give, and
+# which function is true for neither of the two?
+
+# %% wrong="clip-loss-finite" fails="clip-not-finite"
+def train_clipped(model, optimizer, criterion, batches, limit):
+    norms = []
+    for xb, yb in batches:
+        loss = criterion(model(xb), yb)
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), limit)))
+        if math.isfinite(loss):
+            optimizer.step()
+    return norms
+
+
+# %% [markdown] mistake="clip-loss-finite"
+# Asks whether the loss is finite, where the norm of the gradient should be asked.
+#
+# The loss can be finite and its slope not: the square root of the squared error is 0 where an answer is right, and its slope there is `nan`
+# in PyTorch. Your loop makes this step. Which number does the second bullet of the statement speak of?
+
 # %% wrong="clip-no-zero-grad" fails="clip-by-hand clip-all-together"
 def train_clipped(model, optimizer, criterion, batches, limit):
     norms = []
@@ -2500,8 +2763,9 @@ def train_clipped(model, optimizer, criterion, batches, limit):
 # Chapter 20's task had one of four symbols, and with luck and a high learning rate a plain network can find a switch that stays on or off.
 # A real number needs more: a place that holds *any* value while 49 others pass.
 #
-# All networks have 24 units, 250 steps of Adam, batches of 32, clipping at 1. Each has its own learning rate, the best of 0.001, 0.003, 0.01, 0.03
-# that we tried for it on three seeds (for the GRU 0.01 and 0.03 do equally well).
+# All networks have 24 units, 250 steps of Adam, batches of 32, clipping at 1.
+# Each has its own learning rate, the one of 0.001, 0.003, 0.01, 0.03 with the smallest mean error over our seeds.
+# (For the GRU 0.01 and 0.03 do equally well; for the plain network we tried 0.1 too.)
 
 
 # %%
@@ -2523,13 +2787,14 @@ def first_number_error(kind: str, seed: int, lr: float, T: int = 50) -> tuple[fl
 
 
 # %% tags=["nbval-ignore-output"]
-tests = {"RNN": 0.003, "LSTM": 0.003, "GRU + 4": 0.01, "LSTM + 4": 0.003}
+tests = {"RNN": 0.03, "LSTM": 0.003, "GRU + 4": 0.01, "LSTM + 4": 0.003}
 errors, points = {}, {}
 for kind, lr in tests.items():
     results = [first_number_error(kind, seed, lr) for seed in range(3)]
     errors[kind], points[kind] = [e for e, _ in results], results[0][1]
 print({kind: [f"{e:.3f}" for e in values] for kind, values in errors.items()})
-assert min(errors["RNN"] + errors["LSTM"]) > 0.25 > 0.15 > max(errors["LSTM + 4"] + errors["GRU + 4"])
+assert min(errors["LSTM"]) > 0.25 > 0.1 > max(errors["LSTM + 4"] + errors["GRU + 4"])
+assert sum(errors["RNN"]) / 3 > 2 * max(errors["LSTM + 4"] + errors["GRU + 4"])
 
 # %%
 fig, axes = plt.subplots(1, 4, figsize=(11, 3), sharex=True, sharey=True)
@@ -2537,27 +2802,28 @@ for ax, (kind, (right, answered)) in zip(axes, points.items(), strict=True):
     ax.plot([-1, 1], [-1, 1], color="0.7", zorder=0)
     ax.plot(right, answered, ".", color=line_colours[kind.removesuffix(" + 4")], ms=4)
     ax.set(xlabel="first number", title=kind)
-axes[0].set_ylabel("answer 50 steps later")
+axes[0].set_ylabel("answer after step 50")
 plt.show()
 
 # %% [markdown]
 # A constant answer 0 has the error 0.33, the variance of a number drawn uniformly between −1 and 1.
-# The plain network does no better on any of the three seeds, at any of the four rates, and no more does the *LSTM as PyTorch delivers it*.
-# With the keeping gate open from the start both gated cells learn it: the GRU's dots follow the grey line closely,
-# the LSTM's roughly (drawn: seed 0).
+# The *LSTM as PyTorch delivers it* does no better on any seed, at any of the four rates, and the plain network no better up to the rate 0.01.
+# At 0.03 it jumps about: in eighteen runs (nine seeds, each with and without vector instructions) its error was between 0.09 and 0.61, 0.32 on the mean.
+# With the keeping gate open from the start both gated cells learn it on every seed, with errors below 0.05: the GRU's dots follow the grey line
+# closely, the LSTM's roughly (drawn: seed 0).
 #
-# So two notes are corrected at once. "RNNs suit long-range dependence": here they do not learn it at all.
+# So two notes are corrected at once. "RNNs suit long-range dependence": here no run learns it well, and most learn nothing.
 # "The LSTM solves the vanishing gradient": a fresh LSTM has the same trouble. It *can* hold the door open, if it is told so, or if it has time to learn it.
 #
-# **Try it.** Once Exercise 6 passes, call your `set_forget_bias(net, 4.0)` on a fresh `nn.LSTM(2, 24, batch_first=True)` and train it as above;
-# then try 1.0 and 2.0. Where does it begin to work?
+# **Try it.** Once Exercise 6 passes, write `set_forget_bias(net, 4.0)` below the first line of `first_number_error` and call
+# `first_number_error("LSTM", 0, 0.003)`; then try 1.0 and 2.0. Where does it begin to work?
 
 # %% [markdown]
 # ## Real task 2: is a quotation open?
 #
 # Now the question of the beginning. A network reads the book letter by letter, and after each letter says whether a quotation was open
 # just before it. (Just before: an apostrophe closes a quotation or belongs to "don't", and only the next letter tells.)
-# The first 90 % of the text is for training. The last 10 %, from the trial of the Knave of Hearts to the end, is held out for **validation** (验证).
+# The first 90 % of the text is for training. The last 10 %, from the middle of the trial of the Knave of Hearts to the end, is held out for **validation** (验证).
 
 # %%
 characters = sorted(set(text))
@@ -2576,7 +2842,8 @@ print(f"inside a quotation: {(ages[cut:] > 0).double().mean():.0%} of the held-o
 # 16 units, an embedding of 8 numbers, four epochs.
 # We cut the text into 32 long strips, side by side as a batch, and read them in chunks of 64 letters.
 # The state is passed from chunk to chunk, *detached*: truncated BPTT (chapter 20).
-# The plain network has the learning rate 0.003, the best of 0.001, 0.003 and 0.01; the LSTM 0.01, and 1 more in the forget bias.
+# The learning rate falls to 0 on the way (chapter 13).
+# For the plain network it begins at 0.01, the best of 0.003, 0.01 and 0.03; for the LSTM at 0.03, with 1 more in the forget bias.
 
 
 # %%
@@ -2591,9 +2858,11 @@ def train_watcher(kind: type, seed: int, lr: float) -> nn.ModuleList:
         parts[1].bias_ih_l0.data[16:32] += 1.0
     optimizer, n = torch.optim.Adam(parts.parameters(), lr=lr), cut // 32
     letters, wanted = ids[: 32 * n].reshape(32, n), (ages[: 32 * n] > 0).float().reshape(32, n)
-    for _ in range(4):
+    chunks = list(zip(letters.split(64, dim=1), wanted.split(64, dim=1), strict=True))
+    for epoch in range(4):
         state = None
-        for xb, yb in zip(letters.split(64, dim=1), wanted.split(64, dim=1), strict=True):
+        for k, (xb, yb) in enumerate(chunks):
+            optimizer.param_groups[0]["lr"] = lr * (1 - (epoch + k / len(chunks)) / 4)  # down to 0
             states, state = parts[1](parts[0](xb), state)
             state = detached(state)
             loss = nn.functional.binary_cross_entropy_with_logits(parts[2](states)[:, :, 0], yb)
@@ -2606,7 +2875,7 @@ def train_watcher(kind: type, seed: int, lr: float) -> nn.ModuleList:
 
 # %% tags=["nbval-ignore-output"]
 borders, right_at, accuracy = [0, 1, 21, 41, 81, 161, 10_000], {}, {}
-for name, kind, lr in (("RNN", nn.RNN, 0.003), ("LSTM", nn.LSTM, 0.01)):
+for name, kind, lr in (("RNN", nn.RNN, 0.01), ("LSTM", nn.LSTM, 0.03)):
     right_at[name], accuracy[name] = [], []
     for seed in range(3):
         watcher = train_watcher(kind, seed, lr)
@@ -2618,7 +2887,7 @@ for name, kind, lr in (("RNN", nn.RNN, 0.003), ("LSTM", nn.LSTM, 0.01)):
             [right[(ages[cut:] >= a) & (ages[cut:] < b)].mean().item() for a, b in zip(borders, borders[1:], strict=False)]
         )
 print({name: [f"{v:.3f}" for v in values] for name, values in accuracy.items()})
-assert sum(accuracy["RNN"]) / 3 < 0.88 and sum(accuracy["LSTM"]) / 3 > 0.95
+assert min(accuracy["LSTM"]) > 0.93 and sum(accuracy["RNN"]) < sum(accuracy["LSTM"])
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 3.2))
@@ -2631,12 +2900,11 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The LSTM is right at 99 % or more of the held-out letters on these seeds (96 to 100 % on seven, when this was written),
-# far beyond the 64 steps of a chunk too, since the memory is passed on.
-# The plain network reached 0.60 to 0.85 on six seeds; "always outside" would give 0.66. Each of its lines falls from 20 letters to 160,
-# and one is poor outside too.
-# It is luck, not impossibility: an open quotation is a switch, and with the learning rate 0.01 one seed of three found it (0.98; the others 0.76 and 0.59).
-# For the LSTM a forget bias of 4, so good in the memory test, was too much here: one seed of three came only to 0.76.
+# The numbers differ from machine to machine, so here are those of eighteen runs (nine seeds, each with and without vector instructions).
+# The LSTM was right at 97 to 100 % of the held-out letters, far beyond the 64 steps of a chunk too, since the memory is passed on.
+# The plain network was right at 66 to 99.5 %, 82 % on the mean (85 % with a rate that stays at 0.01); "always outside" would give 66 %.
+# It is luck, not impossibility: an open quotation is a switch, and a seed in five or so finds it.
+# For the LSTM a forget bias of 4, so good in the memory test, was too much here: two seeds of six stayed between 80 and 92 %.
 # Who starts by never forgetting must learn to *close* quotations.
 #
 # We look into the LSTM of the last seed: of its 16 units we draw the one whose memory goes best with the right answer.
@@ -2663,19 +2931,19 @@ axes[1].set(ylabel="memory", xticks=range(120), xlim=(-1, 120), xlabel="letter (
 _ = axes[1].set_xticklabels([c.replace("\n", "↵") for c in text[first : first + 120]], fontsize=7)
 plt.show()
 print(f"correlation of its memory with the truth: {abs(correlation[unit]):.2f}")
-assert abs(correlation[unit]) > 0.7
+assert abs(correlation[unit]) > 0.6
 
 # %% [markdown]
-# (The grey begins one letter after the mark, "just before" again.) Outside, the memory is level; at an opening mark it leaves that level,
-# stays well away from it until the closing one, and the apostrophes of "can't" and "I'm" do not fool it.
-# On the grey the forget gate is mostly high; outside, where there is nothing to keep, it goes up and down.
+# (The grey begins one letter after the mark, "just before" again.) On the grey the memory keeps to one side, off it to the other;
+# it changes sides within some letters of a mark, and the apostrophes of "can't" and "I'm" move it for a moment at most.
+# Its gates move at the marks; in between they look different from seed to seed, for the other units help to remember.
 # Nobody told the network which unit should do this.
 
 # %% [markdown]
 # ## Real task 3: write like *Alice*
 #
 # Now it shall write. A **language model** (语言模型, chapter 20) gives at each letter probabilities for the next.
-# It is trained on the first 90 % only, and so knows no sentence of the trial by heart.
+# It is trained on the first 90 % only, and so knows no sentence of the held-out part by heart.
 
 # %% [markdown]
 # Baselines first. The **unigram** (一元模型) baseline knows how frequent each letter is; the **bigram** (二元模型) baseline knows which letter
@@ -2844,7 +3112,14 @@ def temperature_probs(logits: torch.Tensor, temperature: float) -> torch.Tensor:
 
 # %% check="warmth-by-hand" points=2
 pair = torch.tensor([[0.0, math.log(3.0)], [math.log(3.0), 0.0], [0.0, 0.0]])
-got = [temperature_probs(pair, 1.0), temperature_probs(pair, 0.5)]
+
+
+def probs_and_logits(logits, temperature):
+    given = logits.clone()
+    return temperature_probs(given, temperature), given
+
+
+got, left = zip(probs_and_logits(pair, 1.0), probs_and_logits(pair, 0.5), strict=True)
 assert [type(v) for v in got] == [torch.Tensor] * 2, f"temperature_probs must return a tensor, got {[type(v).__name__ for v in got]}"
 for probs, temperature, high in zip(got, (1.0, 0.5), (0.75, 0.9), strict=True):
     assert_close(
@@ -2855,8 +3130,12 @@ for probs, temperature, high in zip(got, (1.0, 0.5), (0.75, 0.9), strict=True):
             f"0.634: multiplied, not divided. 0.75 at 0.5: dividing probabilities changes nothing. Columns that sum to 1: the wrong axis\n{m}"
         ),
     )
-got = temperature_probs(torch.tensor([0.0, math.log(3.0)]), 0)
-assert got.tolist() == [0.0, 1.0], f"temperature 0: all on the largest, [0, 1], got {got.tolist()}. nan: divided by 0"
+assert torch.equal(left[1], pair), f"the logits were {pair.tolist()}, after a call at temperature 0.5 {left[1].tolist()}: changed in place"
+got = temperature_probs(pair, 0)
+assert got[:2].tolist() == [[0.0, 1.0], [1.0, 0.0]] and sorted(got[2].tolist()) == [0.0, 1.0], (
+    f"the same rows at temperature 0: [0, 1], [1, 0], and for two equal logits a 1 and a 0 in either order; got {got.tolist()}. "
+    "nan: divided by 0. Rows of zeros: the largest of the whole tensor was taken. 0.5: only one of the largest gets the 1"
+)
 
 
 def error_at(temperature):
@@ -2910,7 +3189,13 @@ large = [temperature_probs(torch.tensor([1000.0, 999.0]), 1.0), temperature_prob
 assert_close(
     large,
     [torch.tensor([1.0, -0.0]).softmax(0), torch.tensor([0.0, 1.0])],
+    rtol=1e-3,
+    atol=1e-3,
     msg=lambda m: f"logits 1000, 999 at 1, and 1, 2 at 0.001: [0.731, 0.269] and [0, 1], got {[v.tolist() for v in large]}\n{m}",
+)
+cold = temperature_probs(torch.tensor([0.0, 0.001 * math.log(3.0)]), 0.001)
+assert_close(
+    cold, torch.tensor([0.25, 0.75]), rtol=1e-3, atol=1e-3, msg=lambda m: f"logits 0 and 0.001·ln 3 at 0.001: {cold.tolist()}\n{m}"
 )
 got = [outcome(t) for t in (-1.0, math.nan, math.inf, -math.inf)]
 assert got == ["ValueError"] * 4, f"temperatures −1, nan, inf, −inf must raise ValueError, got {got}"
@@ -2995,6 +3280,39 @@ def temperature_probs(logits, temperature):
 # Two equal rows of logits 0 and ln 3 at temperature 1 give 0.5 everywhere, where both should be [0.25, 0.75]. A single list of logits does
 # not show it. Add up your result along each axis: which sums must be 1?
 
+# %% wrong="warmth-in-place" fails="warmth-by-hand warmth-random"
+def temperature_probs(logits, temperature):
+    if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
+        raise ValueError("temperature")
+    if temperature == 0:
+        return nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
+    logits /= temperature
+    return torch.softmax(logits, dim=-1)
+
+
+# %% [markdown] mistake="warmth-in-place"
+# Divides the caller's `logits` in place.
+#
+# The first call is right. A second call with the same tensor at temperature 0.5 divides once more: 0 and ln 3 give [0.1, 0.9] and then
+# [0.012, 0.988]. Print the tensor that you pass in, before and after the call.
+
+# %% wrong="warmth-one-in-all" fails="warmth-by-hand warmth-random"
+def temperature_probs(logits, temperature):
+    if math.isnan(temperature) or math.isinf(temperature) or temperature < 0:
+        raise ValueError("temperature")
+    if temperature == 0:
+        out = torch.zeros_like(logits)
+        out.view(-1)[logits.argmax()] = 1.0
+        return out
+    return torch.softmax(logits / temperature, dim=-1)
+
+
+# %% [markdown] mistake="warmth-one-in-all"
+# Puts a single 1 in the whole tensor at temperature 0, not one in each row.
+#
+# With the rows 0, 5 and 7, 0 you return 0, 0 and 1, 0: the first row has no letter left to draw. A single list of logits does not show it.
+# Along which axis must the largest be looked for?
+
 # %% wrong="warmth-accepts-inf" fails="warmth-by-hand warmth-extremes"
 def temperature_probs(logits, temperature):
     if temperature < 0:
@@ -3044,8 +3362,9 @@ def temperature_probs(logits, temperature):
 
 
 # %% [markdown]
-# **Try it.** As soon as Exercise 9 passes, replace the body of the loop in `write` by a draw from your probabilities:
-# `torch.multinomial(temperature_probs(scores[0, -1], temperature), 1, generator=generator)`. What does temperature 0 write?
+# **Try it.** As soon as Exercise 9 passes, let `write` draw from your probabilities: in its loop replace the two statements that make `noise`
+# and `feed` by `feed = torch.multinomial(temperature_probs(scores[0, -1], temperature), 1, generator=generator)[None]`.
+# What does temperature 0 write?
 #
 # Three temperatures, the same network, the same start: a new line and an opening mark.
 
@@ -3057,14 +3376,14 @@ for temperature in (0.3, 0.7, 1.2):
 # %% [markdown]
 # (Your text may differ from ours in every letter: rounding differs from machine to machine, and one other letter changes all that follow.)
 # At 0.3 the words are right and go round in circles, at 0.7 most words are right and hardly a sentence is,
-# at 1.2 many words are invented. All three have the look of the book: names, line ends, marks.
+# at 1.2 many words are invented, and the text has most of the look of the book: line ends, marks, capitals.
 #
-# Nobody told the network what a word is. Does the LSTM earn its gates here? Trained in the same way, a plain network of 128 units came to a
-# perplexity of 4.9 to 5.0, the LSTM to 4.6 to 4.7 (three seeds each, when this was written): better, but by little.
+# Nobody told the network what a word is. Does the LSTM earn its gates here? A plain network of 128 units with its own learning rate, 0.004 (the best of 0.002,
+# 0.004 and 0.008), came to a perplexity of 4.9, the LSTM to 4.6 to 4.7 (three seeds each, when this was written): better, but by little.
 # The next letter depends mostly on the last few.
 #
 # And the open quotation? We put an opening mark before a piece of held-out text, take it away, and compare how probable a *closing* mark is
-# after the next comma. If the writer remembers, the two differ.
+# after a comma that we put behind the first n letters. If the writer remembers, the two differ.
 
 # %% tags=["nbval-ignore-output"]
 plain_text = text[cut:].replace("`", "").replace("'", "")
@@ -3109,8 +3428,8 @@ assert abs(math.log(ratios[20])) < 0.2 and abs(math.log(ratios[80])) < 0.2
 # The gradient along the memory is the product of the forget gates: it vanishes like any other unless they are near 1, which a bias can arrange.
 # In a stack each layer has its own $(h, c)$, and pads must touch neither.
 # Clipping by norm stands between `backward` and `step`, over all parameters together.
-# Measured: a number kept over 50 steps, and a quotation open for over a hundred letters, where a plain network with its own learning rate fails;
-# next letters, where it is nearly as good.
+# Measured, each network with its own learning rate: a number kept over 50 steps, which the plain network never learns well;
+# a quotation open for over a hundred letters, which it finds with luck only; next letters, where it is nearly as good.
 #
 # ## Terms
 #
