@@ -21,6 +21,8 @@ STUB = '''def numbered(seq: Iterable, start: int = 0) -> list:
 '''
 WRONG = f"{STUB}    return list(enumerate(seq))"
 PROGRESS = 5  # the cell of the welcome page that shows it
+# MathJax's copy of a formula for screen readers is hidden, and as wide as the browser's fonts make it: nobody has to scroll for it
+HIDDEN_COPY = "mjx-assistive-mml { width: 1px !important; overflow: hidden }"
 RIGHT = f"{STUB}    return list(enumerate(seq, start))"
 
 
@@ -188,10 +190,19 @@ def test_an_update_waits_until_the_notebook_is_closed(lab: Lab, course: Course, 
 
 
 def serious(lab: Lab) -> list[str]:
-    """Return what axe finds in our own text and figures that keeps a reader out; JupyterLab's frame around them is not ours."""
-    ours = [".jp-NotebookPanel:not(.lm-mod-hidden) .jp-RenderedMarkdown"]
-    found = Axe().run(lab.page, context={"include": ours})
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    """Return what axe finds in our own text, figures and outputs that keeps a reader out.
+
+    JupyterLab itself is not ours, nor that it gives the image of an output no description.
+    """
+    lab.page.add_style_tag(content=HIDDEN_COPY)
+    front = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+    found = Axe().run(
+        lab.page, context={"include": [f"{front} .jp-RenderedMarkdown", f"{front} .jp-OutputArea-output:not(.jp-RenderedImage)"]}
+    )
+    wrong = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    return [
+        f"{one['id']}: {lab.page.locator(node['target'][0]).inner_text()[:200]} {node['html']}" for one in wrong for node in one["nodes"]
+    ]
 
 
 def press_until(lab: Lab, key: str, condition: str) -> None:
