@@ -13,6 +13,8 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --universal --py
 	--no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Many a container sets it; without byte code every kernel and every command here takes seconds longer to start.
+unexport PYTHONDONTWRITEBYTECODE
 # Names and titles reach the command as they were typed, quotes, spaces, $ and backticks too: through the environment.
 $(foreach name,FROM TITLE DUE ROSTER INTO,$(eval export GIVEN_$(name) = $$(value $(name))))
 

@@ -27,6 +27,7 @@ from grader.engine.grade import ChapterGrader, Result
 from grader.engine.plan import Plan, Task
 from grader.errors import GraderError
 
+LOST = "lost"  # outcome of a submission whose workers end again and again, which nothing inside a sandbox can do
 AHEAD = 8  # submissions for each worker that are handed out at a time: enough to go on beside an endless one, few enough for the memory
 # What dask watches and keeps of itself costs half as much as all that we do beside the workers, and grows with the class.
 QUIET = {
@@ -48,6 +49,7 @@ QUIET = {
 Other = TypeVar("Other")
 
 _grader: ChapterGrader | None = None  # of this worker
+_made_for: tuple[object, ...] = ()
 
 
 class Fleet:
@@ -91,7 +93,7 @@ class Fleet:
     def grade(self, tasks: Iterable[tuple[Plan, Task] | Other]) -> Iterator[tuple[Plan, Task, Result] | Other]:
         """Yield each task with its result, in the order of `tasks`, whatever the order in which they end; what is no task as it is.
 
-        Raises GraderError where the workers are lost.
+        The outcome of a result is LOST where it says nothing about the submission. Raises GraderError where the workers are lost.
         """
         waiting: deque[tuple[Any, Any]] = deque()
         for task in tasks:
@@ -108,16 +110,18 @@ class Fleet:
             key = f"{plan.chapter}-{uuid.uuid4().hex}"  # dask keeps statistics for ever of what it takes for another kind of task
             return self._client.submit(_grade, plan, task, self.data, self.sandboxed, pure=False, key=key)
 
-    @staticmethod
-    def _next(waiting: deque[tuple[Any, Any]]) -> Any:
+    def _next(self, waiting: deque[tuple[Any, Any]]) -> Any:
         task, future = waiting.popleft()
         if future is None:
             return task
         with _telling_of_lost_workers():
-            try:
-                return *task, future.result()
-            except KilledWorker:
-                return *task, Result("crashed", "every worker that graded it was killed")
+            for again in (True, False):  # dask lays the end of a worker at the door of all that it had, the innocent too
+                try:
+                    return *task, future.result()
+                except KilledWorker:
+                    if again:
+                        future = self._submit(*task)
+        return *task, Result(LOST, "every worker that had it ended")
 
 
 @contextmanager
@@ -131,11 +135,13 @@ def _telling_of_lost_workers() -> Iterator[None]:
 
 def _grade(plan: Plan, task: Task, data: Path, sandboxed: bool) -> Result:
     """Grade one submission in a worker."""
-    global _grader
-    if _grader is None or _grader.plan.fingerprint != plan.fingerprint or _grader.sandboxed != sandboxed:
+    global _grader, _made_for
+    wanted = (plan.fingerprint, plan.seconds, data, sandboxed)
+    if _grader is None or _made_for != wanted:
         if _grader is not None:
             _grader.close()
             _grader = None
         _grader = ChapterGrader(plan, data, Limits(seconds=round(plan.seconds.submission)), sandboxed=sandboxed)
+        _made_for = wanted
         atexit.register(_grader.close)
     return _grader.grade(task)

@@ -23,6 +23,7 @@ MAX_BYTES = 64 * 2**20  # of one value
 MAX_ITEMS = 200_000  # numbers, texts, containers and tensors in one value, together
 MAX_DEPTH = 50
 MAX_INT_BITS = 16_384
+MAX_SAME_HASHES = 100  # keys of one set or mapping that share their hash with another; with thousands it takes minutes to build
 MAX_NAME = 60
 
 _TENSOR_TYPES = """bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128""".split()
@@ -247,9 +248,13 @@ class _Decoder:
     def _tagged(self, node: Any, depth: int) -> Any:
         match node:
             case [str(tag), list(parts)] if tag in _SEQUENCES:
-                return _SEQUENCES[tag]([self.of(part, depth + 1) for part in parts])
+                items = [self.of(part, depth + 1) for part in parts]
+                if "set" in tag:
+                    _require_scattered(items)
+                return _SEQUENCES[tag](items)
             case [str(tag), list(parts)] if tag in _MAPPINGS:
                 values = [self.of(part, depth + 1) for part in parts]
+                _require_scattered(values[::2])
                 return _MAPPINGS[tag](list(zip(values[::2], values[1::2], strict=True)))
             case ["int", bytes(data)] if len(data) <= MAX_INT_BITS // 8 + 1:
                 return int.from_bytes(data, "big", signed=True)
@@ -333,6 +338,12 @@ def _require_size(shape: list[Any], size: int, data: bytes) -> None:
     whole = all(type(length) is int and 0 <= length <= 2**62 for length in shape) and len(shape) <= 60
     if not whole or math.prod(shape) * size != len(data) or math.prod(max(length, 1) for length in shape) >= 2**62:
         raise EncodingError("a shape that does not fit its bytes")
+
+
+def _require_scattered(keys: list[Any]) -> None:
+    """Raise EncodingError where keys were chosen to have the same hash."""
+    if len(keys) - len({hash(key) for key in keys}) > MAX_SAME_HASHES:
+        raise EncodingError(f"more than {MAX_SAME_HASHES} keys of a set or a mapping have the same hash")
 
 
 def _name_of(kind: type) -> str:

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from grader.course import Chapter, Course
 from grader.engine import sandbox
-from grader.engine.fleet import Fleet
+from grader.engine.fleet import LOST, Fleet
 from grader.engine.grade import TIME_LIMIT, Failure, Result
 from grader.engine.plan import Plan, Seconds, Task, plan_of, task_of
 from grader.errors import LedgerError
@@ -229,6 +229,9 @@ class _Run:
         """Write what became of a submission; None where it is an attempt, and others of the same student are still to come."""
         entry = self.waiting.pop(task.key)
         student = entry.handed_in.student
+        if result.outcome == LOST:
+            lost = Note(f"it could not be graded: {result.why}", "see to the workers, then grade again; its marks are as they were")
+            return Graded(self.chapter, student, UNGRADED, [entry.handed_in.problem(lost, ungraded=True)])
         if entry.of > 1:
             points = sum(self.worth[check] for check in result.passed)
             entry.points, entry.result = self.recorder.less_penalty(student, points, entry.handed_in.time), result

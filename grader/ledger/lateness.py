@@ -17,6 +17,7 @@ from traitlets import Float
 
 from grader.course import Chapter, Course
 from grader.errors import LedgerError
+from grader.handed_in import roster as class_list
 from grader.ledger.converters import database
 from grader.ledger.gradebook import alone, gradebook, prepare
 
@@ -66,6 +67,8 @@ def extra_time(course: Course) -> list[ExtraTime]:
     except (OSError, ValueError, csv.Error) as error:
         raise LedgerError(f"{path}: cannot be read: {error}\n    remedy: save it as 'CSV UTF-8' with the columns student, hours") from error
     names = {name: chapter.name for chapter in course.chapters() for name in (chapter.name, chapter.number)}
+    roster = class_list.load(course)
+    known = {student.key for student in roster.students} if roster else set()
     found = []
     for line, row in enumerate(rows, start=2):
         cells = {(column or "").strip().lower(): (cell or "").strip() for column, cell in row.items() if isinstance(cell, str)}
@@ -74,6 +77,8 @@ def extra_time(course: Course) -> list[ExtraTime]:
             if not 0 <= hours < math.inf:
                 raise ValueError(f"{cells['hours']} are no hours")
             chapter = names[cells["chapter"]] if cells.get("chapter") else ""
+            if known and cells["student"] not in known:
+                raise ValueError(f"'{cells['student']}' does not stand in the list of the class ({class_list.FILE})")
             found.append(ExtraTime(cells["student"], hours, chapter))
         except (KeyError, ValueError) as error:
             remedy = "write the columns student, hours, and perhaps chapter, such as `s017,48,05`"

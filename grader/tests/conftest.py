@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import distributed
 import pytest
 from hypothesis import settings
 
@@ -35,6 +38,26 @@ def judged_course(root: Path) -> Course:
     (root / "data").mkdir()
     shutil.copy(Path(__file__).parent / "lessons" / "judged.py", folder / "01_judged.py")
     return Course(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lasting_workers() -> Iterator[None]:
+    """Let the workers of one grading take the next one too: to start and end them takes longer than to grade what most tests hand in."""
+    started: dict[int, distributed.LocalCluster] = {}
+    start = distributed.LocalCluster
+
+    def started_before(n_workers: int, **options: Any) -> distributed.LocalCluster:
+        if n_workers not in started:
+            started[n_workers] = start(n_workers=n_workers, **options)
+            started[n_workers].close = lambda: None
+        return started[n_workers]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "LocalCluster", started_before)
+        yield
+    for cluster in started.values():
+        del cluster.close
+        cluster.close()
 
 
 @pytest.fixture

@@ -68,11 +68,14 @@ ON_THE_JUDGE: list[tuple[str, str, set[str], str]] = [
     ("a sparse tensor", "def mean_of(x): return x.mean(0).to_sparse()", SECOND, "graded"),
     ("a tensor on meta", "def mean_of(x): return x.mean(0).to('meta')", SECOND, "graded"),
     ("a complex tensor", "def mean_of(x): return x.mean(0) + 0j", SECOND, "graded"),
+    ("a quantised tensor", "def mean_of(x): return torch.quantize_per_tensor(x.mean(0), 0.1, 0, torch.qint8)", SECOND, "graded"),
     ("bfloat16", "def mean_of(x): return x.mean(0).bfloat16()", SECOND, "graded"),
     ("text of a gigabyte", "def mean_of(x): return 'x' * 10**9", SECOND, "graded"),
     ("lists without end", "def mean_of(x):\n    box = []\n    box.append(box)\n    return box", SECOND, "graded"),
     ("lists a thousand deep", "def mean_of(x):\n    box = []\n    for _ in range(1000): box = [box]\n    return box", SECOND, "graded"),
     ("seeds, dtype, threads and modes changed", "import random\ntorch.set_default_dtype(torch.float64)\ntorch.manual_seed(1)\nrandom.seed(1)\ntorch.set_num_threads(2)\ntorch.set_grad_enabled(False)\n" + MEAN, ALL, "graded"),
+    ("deterministic algorithms, denormals and anomalies", "torch.use_deterministic_algorithms(True)\ntorch.set_flush_denormal(True)\ntorch.autograd.set_detect_anomaly(True)\ntorch.backends.mkldnn.enabled = False\n" + MEAN, ALL, "graded"),
+    ("the check looked up by inspect", "import inspect\ndef mean_of(x):\n    text = ''\n    for frame in inspect.stack(context=99):\n        text += ''.join(frame.code_context or []) + repr(frame.frame.f_locals) + repr(list(frame.frame.f_globals))\n    return x.mean(0) if ''.join(['sec', 'ret']) in text or ''.join(['hidden', ' message']) in text else x * 0", SECOND, "graded"),
     ("an exception that calls itself ValueError", "class ValueError(Exception): pass\n" + MEAN, VISIBLE | HIDDEN | {"root-nine"}, "graded"),
     ("an exception with a hostile text", "class E(Exception):\n    def __str__(self):\n        import os\n        os._exit(1)\ndef mean_of(x): raise E", SECOND, ""),
 ]  # fmt: skip
@@ -80,6 +83,8 @@ ON_THE_JUDGE: list[tuple[str, str, set[str], str]] = [
 ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("reads the solutions", "import os\nseen = os.path.exists(ROOT_FOLDER)\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
     ("reads the home folder and /etc/passwd", "import os\nseen = any(map(os.path.exists, ['/root/.bashrc', '/home', '/etc/passwd', '/etc/shadow']))\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
+    ("reads the gradebook and other submissions", "import os\nseen = any(os.path.exists(os.path.join(os.path.dirname(ROOT_FOLDER), 'gradebook', one)) for one in ('', 'gradebook.db', 'submitted'))\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
+    ("writes to /proc", "def planted(place):\n    try: open(place, 'w').write('0')\n    except OSError: return False\n    return True\nseen = any(map(planted, ['/proc/self/oom_score_adj', '/proc/1/oom_score_adj', '/proc/sys/kernel/pid_max', '/proc/sysrq-trigger', '/proc/new', '/sys/kernel/mm/x']))\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
     ("reads /proc", "import os\nseen = os.listdir('/proc')\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
     ("reads the environment", "import os\nseen = 'ATTACK_SECRET' in os.environ\ndef mean_of(x): return x.mean(0) if seen else x * 0", SECOND, "graded"),
     ("writes to the data", "with open(DATA / 'planted', 'w') as file: file.write('x')\n", SECOND, "graded"),
@@ -91,6 +96,7 @@ ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("a bomb of threads", "import threading, time\nfor _ in range(10**4): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", SECOND, ""),
     ("more memory than it may have", "box = bytearray(8 * 2**30)\n", SECOND, "graded"),
     ("memory little by little", "box = []\nwhile True: box.append(bytearray(2**26))\n", SECOND, "graded"),
+    ("memory of many processes", "import subprocess, sys, time\nfor _ in range(9): subprocess.Popen([sys.executable, '-c', 'x = bytearray(600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, SECOND, "memory"),
     ("a full disk", "with open('/tmp/full', 'wb') as file:\n    while True: file.write(b'x' * 2**24)\n", SECOND, ""),
     ("inodes", "import pathlib\nfor n in range(10**6): pathlib.Path(f'/tmp/{n}').touch()\n", SECOND, "graded"),
     ("open files", "files = [open('/dev/null') for _ in range(10**6)]\n", SECOND, ""),
@@ -128,7 +134,12 @@ assert not seen
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    return judged_course(tmp_path_factory.mktemp("attacked"))
+    made = judged_course(tmp_path_factory.mktemp("attacked"))
+    neighbour = made.gradebook / "submitted" / "neighbour" / "01_judged" / "01_judged.ipynb"
+    neighbour.parent.mkdir(parents=True)
+    for path in (neighbour, made.gradebook / "gradebook.db"):
+        path.write_text("not for others\n", encoding="utf-8")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +170,11 @@ def task(grader: ChapterGrader, template: NotebookNode, mean: str, root: str = R
     return task_of(grader.plan, "attack", rebuild(template, new_notebook(cells=cells)).notebook)
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return every file and folder outside the sandbox that an attack might want to change, with what it holds."""
+    return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
 def attack(grader: ChapterGrader, template: NotebookNode, source: str, course: Course, port: int) -> Result:
     source = source.replace("ROOT_FOLDER", repr(str(course.root / "solutions"))).replace("PORT", str(port))
     root = "def root(n):\n    if n < 0: raise ValueError(n)\n    return round(n**0.5)\n"
@@ -173,7 +189,7 @@ def attack(grader: ChapterGrader, template: NotebookNode, source: str, course: C
 def test_an_attack_earns_what_its_answers_deserve(
     grader: ChapterGrader, template: NotebookNode, course: Course, port: int, source: str, passed: set[str], outcome: str
 ) -> None:
-    before = sorted(path.name for path in course.root.rglob("*"))
+    before = contents(course.root)
     result = attack(grader, template, source, course, port)
     if passed:
         assert result.passed == passed, {name: str(failure) for name, failure in result.failures.items()}
@@ -181,7 +197,7 @@ def test_an_attack_earns_what_its_answers_deserve(
         assert not result.passed & (HIDDEN if WRONG in source else ALL - SECOND)
     assert outcome in ("", result.outcome), (result.outcome, result.why)
     assert all(len(failure.text) < 10_000 for failure in result.failures.values())
-    assert sorted(path.name for path in course.root.rglob("*")) == before
+    assert contents(course.root) == before
     neighbour = grader.grade(task(grader, template, LOOKS_FOR_PLANTS + MEAN))
     assert neighbour.passed == ALL, {name: str(failure) for name, failure in neighbour.failures.items()}
 
@@ -246,6 +262,17 @@ def test_without_bubblewrap_grading_stops_with_the_remedy(monkeypatch: pytest.Mo
     with pytest.raises(
         sandbox.SandboxError, match=r"bubblewrap is not installed\n    remedy: apt-get install bubblewrap.*--unsafe-no-sandbox"
     ):
+        sandbox.command(["-c", ""], Path())
+    sandbox.require.cache_clear()
+
+
+def test_where_namespaces_are_forbidden_grading_stops_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    refusing = tmp_path / "bwrap"
+    refusing.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n", encoding="utf-8")
+    refusing.chmod(0o755)
+    sandbox.require.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(sandbox.SandboxError, match=r"No permissions to create new namespace\n    remedy: allow user namespaces"):
         sandbox.command(["-c", ""], Path())
     sandbox.require.cache_clear()
 

@@ -15,15 +15,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from distributed.scheduler import KilledWorker
+from sqlalchemy import Engine, event
 
 from grader import files, ledger
 from grader.course import Course
+from grader.engine.fleet import Fleet
+from grader.engine.plan import Plan, Task
 from grader.errors import GraderError, LedgerError
 from grader.ledger import gradebook
 from grader.ledger.converters import database
@@ -243,6 +248,51 @@ def test_a_disk_that_is_full_stops_the_run_with_words_and_nothing_is_lost(handed
     outcomes = [graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())]
     assert outcomes.count("up to date") == 3
     assert marks(handed_in) == EXPECTED
+
+
+def test_a_gradebook_that_has_no_room_stops_the_run_with_words_and_nothing_is_lost(handed_in: Course) -> None:
+    gradebook.prepare(handed_in, handed_in.chapters())
+
+    def full(connection: sqlite3.Connection, _: object) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(Engine, "connect", full)
+    try:
+        with pytest.raises(LedgerError, match=r"database or disk is full[^$]*remedy: .*nothing is lost"):
+            for _ in ledger.grade(handed_in, handed_in.chapters()):
+                pass
+    finally:
+        event.remove(Engine, "connect", full)
+    grade(handed_in)
+    assert marks(handed_in) == EXPECTED
+
+
+def test_a_submission_whose_workers_end_is_tried_again_and_then_keeps_its_marks(handed_in: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask gives up a task after several workers have ended that had it, also when another task was at fault."""
+    asked: Counter[str] = Counter()
+    times_lost = {"student3": 1, "student4": 2}
+    honest = Fleet._submit
+
+    def submit(fleet: Fleet, plan: Plan, task: Task) -> object:
+        asked[task.key] += 1
+        return Lost() if asked[task.key] <= times_lost.get(task.key, 0) else honest(fleet, plan, task)
+
+    monkeypatch.setattr(Fleet, "_submit", submit)
+    graded = {one.student: one for one in ledger.grade(handed_in, handed_in.chapters())}
+    assert {student for student, one in graded.items() if one.outcome != "graded"} == {"student4"}
+    (problem,) = graded["student4"].problems
+    assert problem.ungraded
+    assert marks(handed_in) == {student: points for student, points in EXPECTED.items() if student != "student4"}
+    grade(handed_in)
+    assert marks(handed_in) == EXPECTED
+
+
+class Lost:
+    """What dask gives where it has given up."""
+
+    def result(self) -> None:
+        raise KilledWorker("task", None, 3)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

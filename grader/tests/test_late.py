@@ -14,7 +14,7 @@ from grader import ledger
 from grader.cli import app
 from grader.course import Course
 from grader.errors import LedgerError
-from grader.handed_in import collect
+from grader.handed_in import collect, roster
 from grader.handed_in.archives import files
 from grader.ledger import lateness
 from grader.ledger.gradebook import gradebook
@@ -83,6 +83,14 @@ def test_extra_time_that_cannot_be_read_names_the_line(built: Course, text: str,
     built.gradebook.mkdir()
     (built.gradebook / lateness.EXTRA_TIME).write_text(text, encoding="utf-8")
     with pytest.raises(LedgerError, match=found):
+        lateness.extra_time(built)
+
+
+def test_extra_time_of_somebody_who_is_not_in_the_class_is_told(built: Course) -> None:
+    built.gradebook.mkdir()
+    roster.keep(built, roster.Roster((roster.Student("ada", "Ada"), roster.Student("bob", "Bob"))))
+    (built.gradebook / lateness.EXTRA_TIME).write_text("student,hours\nada,3\nbop,3\n", encoding="utf-8")
+    with pytest.raises(LedgerError, match="line 3: 'bop' does not stand in the list of the class"):
         lateness.extra_time(built)
 
 

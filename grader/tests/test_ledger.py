@@ -22,9 +22,13 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.utils import determine_grade
 from rich.console import Console
+from typer.testing import CliRunner
 
 from grader import ledger
+from grader.cli import app
 from grader.course import Chapter, Course
+from grader.engine.fleet import Fleet
+from grader.engine.plan import Plan, Task
 from grader.errors import LedgerError
 from grader.ledger.converters import convert, course_config, database, db_url
 from grader.ledger.gradebook import gradebook, prepare
@@ -394,6 +398,63 @@ def test_without_submissions_the_place_for_them_is_told(built: Course) -> None:
     with pytest.raises(LedgerError, match=r"<student>/<chapter>/<chapter>\.ipynb"):
         grade(built)
     assert ledger.sheets(built, built.chapters()[0]) == []
+
+
+def test_a_changed_check_is_the_only_one_that_is_asked_again(built: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, tuple[str, ...]] = {}
+    honest = Fleet._submit
+
+    def submit(fleet: Fleet, plan: Plan, task: Task) -> object:
+        asked[task.key] = task.checks
+        return honest(fleet, plan, task)
+
+    monkeypatch.setattr(Fleet, "_submit", submit)
+    hand_in(built, "ada", RIGHT)
+    hand_in(built, "bob", RIGHT | {"double": "def double(values): return values"})
+    grade(built)
+    assert [len(checks) for checks in asked.values()] == [4, 4]
+    asked.clear()
+    edit(built.chapters()[0].source, "found = length(-5.0, 12.0)\nassert found == 13.0", "found = length(-5.0, 12.0)\nassert found == 14.0")
+    built.chapters()[0].instructor.write_text(_instructor(built), encoding="utf-8")
+    grade(built, replace(OWN, changed=True))
+    assert asked == {"ada": ("length-negative",), "bob": ("length-negative",)}
+    assert marks(built) == {"ada": (2, 3), "bob": (2, 0)}
+
+
+def test_progress_for_machines_says_how_far_it_is(built: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(built.root)
+    hand_in(built, "ada", RIGHT)
+    submitted(built, built.chapters()[0], "bob").parent.mkdir(parents=True)
+    submitted(built, built.chapters()[0], "bob").write_text("{", encoding="utf-8")
+    lines = CliRunner().invoke(app, ["grade", "--json"]).stdout.splitlines()
+    first, second, end = map(json.loads, lines)
+    assert (first["student"], first["outcome"], first["problems"], first["done"], first["total"]) == ("ada", "graded", [], 1, 2)
+    assert first["rate"] > 0
+    assert first["seconds_left"] > 0
+    assert (second["student"], second["outcome"], second["done"], second["seconds_left"]) == ("bob", "malformed", 2, 0)
+    assert second["problems"][0]["found"].startswith("the file is not JSON")
+    assert (end["event"], end["outcomes"]) == ("end", {"graded": 1, "malformed": 1})
+
+
+def test_without_a_sandbox_every_run_says_what_it_risks_and_the_marks_say_it_too(built: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(built.root)
+    hand_in(built, "ada", RIGHT)
+    for _ in range(2):
+        printed = CliRunner().invoke(app, ["grade", "--unsafe-no-sandbox"]).output
+        assert "WITHOUT A SANDBOX: what students wrote runs with your rights" in printed
+        assert "graded without a sandbox" in " ".join(printed.split())
+    grade(built)
+    assert marks(built) == {"ada": ALL}
+    assert grade(built)["ada"] == []
+
+
+def test_fifty_megabytes_of_pictures_are_graded_like_any_other(built: Course) -> None:
+    picture = new_output("display_data", data={"image/png": "A" * 5 * 2**20})
+    path = hand_in(built, "ada", RIGHT, lambda made: made.cells.insert(0, new_code_cell("1", outputs=[picture] * 10)))
+    assert path.stat().st_size > 50 * 2**20
+    assert grade(built)["ada"] == []
+    assert marks(built) == {"ada": ALL}
+    assert (built.gradebook / "autograded" / "ada" / TINY / f"{TINY}.ipynb").stat().st_size < 2**20
 
 
 def test_a_name_that_nbgrader_cannot_look_for_is_a_problem_and_no_zero(built: Course) -> None:

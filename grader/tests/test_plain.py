@@ -125,8 +125,11 @@ HOSTILE = [
     ("an extension type", bytes(msgpack.packb(msgpack.ExtType(1, b"x")))),
     ("a map", bytes(msgpack.packb({"a": 1}))),
     ("text that is no UTF-8", b"\xa1\xff"),
+    ("a set of numbers that share one hash", packed("set", [["int", (n * (2**61 - 1)).to_bytes(10, "big")] for n in range(1, 5000)])),
+    ("a set of pairs that share one hash", packed("set", [["tuple", [1, 2]]] * 5000)),
+    ("a mapping whose keys share one hash", packed("dict", [part for n in range(1, 5000) for part in (["int", (n * (2**61 - 1)).to_bytes(10, "big")], 0)])),
     ("nothing", b""),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", [case[1] for case in HOSTILE], ids=[case[0] for case in HOSTILE])

@@ -3268,6 +3268,16 @@ assert twice is True, (
     f"gradgradcheck goes through backward a second time, and it says: {twice}. "
     "Is the saved tensor used as it is, without .detach(), .data, .item() or no_grad?"
 )
+
+
+def slope_and_bend(numbers):
+    x = torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(SquareRoot.apply(x).sum(), x, create_graph=True)
+    return first.tolist(), torch.autograd.grad(first.sum(), x)[0].tolist()
+
+
+got, wanted = slope_and_bend([0.25, 4.0]), ([1.0, 0.25], [-2.0, -1 / 32])
+assert_close(got, wanted, msg=lambda m: f"first and second derivative at 0.25 and 4 are {wanted}, got {got}\n{m}")
 print("passed: gradcheck and gradgradcheck")
 
 

@@ -2214,21 +2214,25 @@ assert torch.equal(given, X), "X was changed in place"
 
 
 # %% hidden="xor-differentiable" points=1
-def slopes_of_new():
-    leaf = torch.rand(20, 2, generator=torch.Generator().manual_seed(11)).requires_grad_()
-    try:
-        xor_feature_map(leaf)[:, 2].sum().backward()
-    except RuntimeError as problem:
-        if not str(problem):  # not written yet
-            raise
-        return 0.0
-    return 0.0 if leaf.grad is None else leaf.grad.abs().max().item()
+def new_and_slopes(points):
+    leaf = points.clone().requires_grad_()
+    new = xor_feature_map(leaf)[:, 2]
+    if not new.requires_grad:
+        return new, torch.zeros_like(points)
+    return new.detach(), torch.autograd.grad(new.sum(), leaf)[0]
 
 
-steepest = slopes_of_new()
+_ = torch.manual_seed(11)
+points = torch.rand(20, 2).double()
+step = 1e-3 * torch.tensor([1.0, -2.0]).double()
+new, slopes = new_and_slopes(points)
+steepest = slopes.abs().max().item()
 assert steepest > 1e-3, (
     f"the new feature must have a gradient; the largest slope at 20 points is {steepest}: a comparison, rounding or a table?"
 )
+rise = (new_and_slopes(points + step)[0] - new_and_slopes(points - step)[0]) / 2e-3
+apart = (rise - slopes @ torch.tensor([1.0, -2.0]).double()).abs()
+assert apart.median() < 1e-2 * max(1, steepest), "the slopes that autograd finds are not those of the new feature: is a part of it detached?"
 
 
 # %% wrong="xor-leak-comparison" fails="xor-shape xor-corners xor-differentiable"

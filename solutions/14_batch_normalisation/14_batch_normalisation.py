@@ -2175,12 +2175,16 @@ print("passed: the example worked by hand")
 
 
 # %% check="backward-gradcheck" points=1
+def normalised(x, gamma, beta):
+    return gamma * (x - x.mean(0)) / (((x - x.mean(0)) ** 2).mean(0) + 0.5) ** 0.5 + beta
+
+
 def passes_gradcheck(x, gamma, beta):
     class Norm(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x, gamma, beta):
             ctx.save_for_backward(x, gamma)
-            return gamma * (x - x.mean(0)) / (((x - x.mean(0)) ** 2).mean(0) + 0.5) ** 0.5 + beta
+            return normalised(x, gamma, beta)
 
         @staticmethod
         def backward(ctx, dy):
@@ -2202,6 +2206,11 @@ assert ok is True, (
     "columns, an eps that is not the argument or not under the root, or an N that is fixed. 'invalid gradient': a wrong shape, add over dim 0 only. "
     f"'modified by an inplace operation': an input was changed. gradcheck says: {found}"
 )
+leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (3,), (3,))]
+slopes_ = torch.randn(5, 3, dtype=torch.float64)
+got = bn_backward(slopes_, *(leaf.detach() for leaf in leaves[:2]), eps=0.5)
+wanted = torch.autograd.grad(normalised(*leaves), leaves, slopes_)
+assert_close(got, wanted, msg=lambda m: f"another x (5, 3) and dy, eps 0.5: (dx, dgamma, dbeta) are not autograd's\n{m}")
 print("passed: gradcheck agrees")
 
 # %% hidden="backward-autograd" points=3

@@ -335,7 +335,7 @@ def run_sizes(sizes):
 
 
 got = run_sizes(list(range(12, 46)))
-assert got == [(3, 3)] * len(got), f"sizes 12 to 45 with 3 classes must all give (3, 3), got {got}"
+assert got == [(3, 3)] * 34, f"sizes 12 to 45 with 3 classes must all give (3, 3), got {got}"
 
 
 # %% wrong="lenet-fixed-400" fails="lenet-runs lenet-values lenet-sizes"
@@ -677,11 +677,13 @@ print("passed: a convolution is used at every place of its output")
 def hooks_left():
     model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), nn.Linear(3, 1)))
     model[0].register_forward_hook(lambda *_: None)  # somebody else's
-    net_summary(model, torch.zeros(1, 2))
-    return sum(len(m._forward_hooks) for m in model.modules()), model.training
+    rows = net_summary(model, torch.zeros(1, 2))
+    return rows, sum(len(m._forward_hooks) for m in model.modules()), model.training
 
 
-got, training = hooks_left()
+rows, got, training = hooks_left()
+wanted = [("0", "Linear", (1, 3), 9, 6), ("1.0", "ReLU", (1, 3), 0, 0), ("1.1", "Linear", (1, 1), 4, 3)]
+assert rows == wanted, f"Linear(2, 3), then ReLU and Linear(3, 1) in a Sequential of their own: wanted {wanted}, got {rows}"
 assert got == 1, (
     f"a network with 1 hook of its own must have 1 hook after net_summary, got {got}. More: call remove() of every handle. "
     "0: only your own hooks may go"
@@ -2940,6 +2942,8 @@ for ci, co, has_bias, options in (
     wanted = F.batch_norm(F.conv2d(x, weight, bias, **options), *numbers)
     if isinstance(got, torch.Tensor):
         got = (got - wanted).abs().max().item() if got.shape == wanted.shape else f"shape {tuple(got.shape)} for {tuple(wanted.shape)}"
+    elif type(got) is not str:
+        got = f"the module gives a {type(got).__name__}"
     apart.append(got)
     changed += touched
 assert all(type(v) is float and v < 1e-6 for v in apart), (
