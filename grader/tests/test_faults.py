@@ -104,13 +104,13 @@ def test_killed_at_random_and_run_again_it_ends_as_if_nothing_had_been(handed_in
         assert running.stdout
         printed = running.stdout.read().decode()
         assert running.wait(120) == 0, printed
+    require_nothing_left_over(handed_in)
     disturbed = everything(handed_in)
     shutil.rmtree(handed_in.gradebook / "autograded")
     database(handed_in).unlink()
     grade(handed_in)
     assert disturbed == everything(handed_in)
     assert marks(handed_in) == EXPECTED
-    require_nothing_left_over(handed_in)
 
 
 def test_killed_while_a_submission_sleeps_for_ever_nothing_of_it_goes_on(built: Course) -> None:

@@ -3270,10 +3270,10 @@ assert twice is True, (
 )
 
 
-def slope_and_bend(numbers):
-    x = torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
-    (first,) = torch.autograd.grad(SquareRoot.apply(x).sum(), x, create_graph=True)
-    return first.tolist(), torch.autograd.grad(first.sum(), x)[0].tolist()
+def slope_and_bend(places):
+    at = torch.tensor(places, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(SquareRoot.apply(at).sum(), at, create_graph=True)
+    return slope.tolist(), torch.autograd.grad(slope.sum(), at)[0].tolist()
 
 
 got, wanted = slope_and_bend([0.25, 4.0]), ([1.0, 0.25], [-2.0, -1 / 32])
