@@ -44,19 +44,18 @@ def judged_course(root: Path) -> Course:
 def lasting_workers() -> Iterator[None]:
     """Let the workers of one grading take the next one too: to start and end them takes longer than to grade what most tests hand in."""
     started: dict[int, distributed.LocalCluster] = {}
-    start = distributed.LocalCluster
+    start: Any = distributed.LocalCluster
 
     def started_before(n_workers: int, **options: Any) -> distributed.LocalCluster:
         if n_workers not in started:
             started[n_workers] = start(n_workers=n_workers, **options)
-            started[n_workers].close = lambda: None
+            patch.setattr(started[n_workers], "close", lambda: None)
         return started[n_workers]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distributed, "LocalCluster", started_before)
         yield
     for cluster in started.values():
-        del cluster.close
         cluster.close()
 
 

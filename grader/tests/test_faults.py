@@ -19,10 +19,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
-from distributed.scheduler import KilledWorker
+from distributed.scheduler import KilledWorker, WorkerState
 from sqlalchemy import Engine, event
 
 from grader import files, ledger
@@ -292,7 +293,7 @@ class Lost:
     """What dask gives where it has given up."""
 
     def result(self) -> None:
-        raise KilledWorker("task", None, 3)
+        raise KilledWorker("task", cast(WorkerState, None), 3)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
