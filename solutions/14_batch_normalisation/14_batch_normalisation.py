@@ -2208,7 +2208,7 @@ assert ok is True, (
 )
 leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (3,), (3,))]
 slopes_ = torch.randn(5, 3, dtype=torch.float64)
-got = bn_backward(slopes_, *(leaf.detach() for leaf in leaves[:2]), eps=0.5)
+got = bn_backward(slopes_.clone(), *(leaf.detach().clone() for leaf in leaves[:2]), eps=0.5)
 wanted = torch.autograd.grad(normalised(*leaves), leaves, slopes_)
 assert_close(got, wanted, msg=lambda m: f"another x (5, 3) and dy, eps 0.5: (dx, dgamma, dbeta) are not autograd's\n{m}")
 print("passed: gradcheck agrees")

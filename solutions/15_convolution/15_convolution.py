@@ -2845,7 +2845,7 @@ assert got is True, (
 _ = torch.manual_seed(16)
 leaves = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in ((2, 2, 4, 3), (3, 2, 3, 2), (3,))]
 slopes_ = torch.randn(2, 3, 3, 3, dtype=torch.float64)
-got = conv_backward(slopes_, *(leaf.detach() for leaf in leaves[:2]), 2, 2)
+got = conv_backward(slopes_.clone(), *(leaf.detach().clone() for leaf in leaves[:2]), 2, 2)
 wanted = torch.autograd.grad(F.conv2d(*leaves, stride=2, padding=2), leaves, slopes_)
 assert_close(got, wanted, msg=lambda m: f"other pictures, kernels and dy, stride 2, padding 2: (dx, dw, db) are not autograd's\n{m}")
 print("passed: gradcheck with stride and padding")
