@@ -8,7 +8,8 @@ DATA := $(if $(COURSE_DATA),$(COURSE_DATA),data)
 INSIDE := PATH="$(CURDIR)/$(BIN):$$PATH"
 GRADER := $(INSIDE) grader
 OLDEST_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
-LAB := $(INSIDE) jupyter lab --ServerApp.root_dir
+# A `make` in a terminal of JupyterLab would take this one's arguments for its own.
+LAB := env -u ARGS -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(INSIDE) jupyter lab --ServerApp.root_dir
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --universal --python-version $(OLDEST_PYTHON) \
 	--no-annotate --no-emit-index-url --no-emit-find-links --quiet
 

@@ -11,6 +11,7 @@ from grader.course import Course
 
 SECONDS = 1000  # Playwright counts milliseconds
 RUN_SECONDS = 120
+CREATE_ASSIGNMENT = '[data-id="nbgrader-create_assignemnt"]'  # the tab of nbgrader's panel, in its own spelling
 _RUN = re.compile(r"^\[\d+\]:$")  # the prompt of a cell that has run
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from grader import ledger
 from grader.browser_tests.conftest import HERE, ROOT, empty_page, jupyterlab, photograph
-from grader.browser_tests.lab import Lab
+from grader.browser_tests.lab import CREATE_ASSIGNMENT, Lab
 from grader.course import Course
 from grader.export import export
 from grader.handed_in import roster
@@ -38,6 +38,7 @@ OWN = """def double(values):
         position += 1
     return result
 """
+A4 = 718  # pixels between the margins of a sheet
 WHY = "Because the caller may still need the old one."
 
 
@@ -70,7 +71,7 @@ def grade(course: Course) -> None:
 @pytest.fixture
 def instructor(taught: Course) -> Iterator[Lab]:
     """The server that `make formgrader` starts."""
-    with jupyterlab(taught, root=".", opens="/lab", settings=ROOT / "lab" / "instructor") as lab:
+    with jupyterlab(taught, settings=ROOT / "lab" / "instructor") as lab:
         yield lab
 
 
@@ -90,7 +91,11 @@ def test_a_mark_and_a_comment_by_hand_are_in_the_export_and_the_feedback_after_a
     context.route(lambda address: not address.startswith(HERE), lambda route: route.abort())  # nbgrader's own page asks for MathJax
     page = context.new_page()
     page.goto(f"{instructor.address}/lab?token={instructor.token}")  # formgrader itself takes no token
-    page.goto(f"{instructor.address}/formgrader/submissions/{identity}/")
+    page.goto(f"{instructor.address}/formgrader/gradebook")
+    page.get_by_role("link", name=TINY).click()  # the chapter, then its notebook, then a submission
+    expect(page).to_have_url(re.compile(f"/gradebook/{TINY}$"))
+    page.get_by_role("link", name=TINY).last.click()
+    page.locator(f'a[href*="{identity}"]').first.click()
     score, comment = page.locator("#double-why"), page.locator("#double-why-comment")
     expect(score).to_have_class(re.compile("needs_manual_grade"))  # formgrader has the marks, and listens
     with page.expect_response(lambda answer: "/api/grade/" in answer.url and answer.request.method == "PUT"):
@@ -129,6 +134,13 @@ def test_report_and_feedback_can_be_read_by_everybody_on_every_screen(taught: Co
             page.goto(path.as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than a screen of {width} pixels"
             photograph(page, f"{name}{screen}")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": A4, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= A4, f"{name} is wider than a sheet of paper"
+        cut = page.evaluate("[...document.querySelectorAll('pre, .wide')].filter(e => e.scrollWidth > e.clientWidth + 1).length")
+        assert cut == 0, f"{cut} parts of {name} are cut off on paper"
+        photograph(page, f"{name}-print")
+        page.emulate_media(media="screen")
         found = Axe().run(page).response["violations"]
         assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == [], name
     page.goto(made.page.as_uri())
@@ -141,4 +153,5 @@ def test_formgrader_is_in_the_menu_of_instructors_alone(instructor: Lab, browser
     page = context.new_page()
     page.goto(f"{instructor.address}/lab?token={instructor.token}")
     expect(page.get_by_role("menubar").first).to_contain_text("Nbgrader", timeout=60_000)
+    expect(page.locator(CREATE_ASSIGNMENT)).to_have_count(0)  # lessons are written in a file, not there
     context.close()

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from grader.browser_tests.conftest import photograph
-from grader.browser_tests.lab import SECONDS, Lab
+from grader.browser_tests.lab import CREATE_ASSIGNMENT, SECONDS, Lab
 from grader.course import Course
 from grader.notebook import dumps, load
 from grader.template import grade_id
@@ -132,6 +132,7 @@ def test_the_same_with_the_keyboard_alone(lab: Lab, course: Course, places: dict
 def test_it_is_set_up_for_learners(lab: Lab) -> None:
     page = lab.page
     assert "Nbgrader" not in page.get_by_role("menubar").first.inner_text()
+    expect(page.locator(CREATE_ASSIGNMENT)).to_have_count(0)
     expect(lab.notebook.get_by_role("button", name="Validate")).to_be_visible()
     expect(page.get_by_title("Notebook trusted")).to_be_visible()
     expect(page.locator(".jp-toast, .Toastify__toast")).to_have_count(0)

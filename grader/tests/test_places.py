@@ -187,7 +187,9 @@ def test_where_nothing_is_graded_nothing_is_written(graded: Course, arguments: t
     assert contents(graded) == before
 
 
-@pytest.mark.parametrize("arguments", [("due", "01", "2026-11-30 23:59 +0100"), ("grade",), ("grade", "--dry-run")])
+@pytest.mark.parametrize(
+    "arguments", [("due", "01", "2026-11-30 23:59 +0100"), ("release", "01", "2026-11-30 23:59 +0100"), ("grade",), ("grade", "--dry-run")]
+)
 def test_a_gradebook_that_may_not_be_written_is_said(graded: Course, arguments: tuple[str, ...]) -> None:
     ran = grader(graded, *arguments, place=read_only(graded, "gradebook"))
     assert ran.returncode == 1, ran.stdout + ran.stderr
