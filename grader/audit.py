@@ -16,6 +16,7 @@ from grader.mutation import Mutant, mutants
 from grader.rules import require_sound
 from grader.trial import Result, Step, Trial, Workshop
 
+NOT_WRITTEN = ("NotImplementedError", "NameError")  # the second where the stub stands in a class that is not there then
 KILL_SHARE = 0.95  # of a chapter's mutants, the explained survivors counted against it
 TRIAL_TIMEOUT = 60.0  # seconds for all answers and checks of a chapter
 PATIENCE, LEAST_TIMEOUT = 10.0, 3.0  # a mutant may take this many times the reference's time, and this many seconds at least
@@ -59,6 +60,7 @@ class Report:
     exercises: tuple[ExerciseReport, ...]
     refused: dict[str, str] = field(default_factory=dict)  # check that the reference answers lose → the message
     blank_earns: tuple[str, ...] = ()
+    blank_blamed: dict[str, str] = field(default_factory=dict)  # visible check that finds another fault than that nothing is written → it
     disagreements: tuple[str, ...] = ()  # answers that the engine marks otherwise
     seconds: float = 0.0
 
@@ -78,6 +80,8 @@ class Report:
             yield f"the reference answers lose '{check}': {message}"
         for check in self.blank_earns:
             yield f"the blank notebook earns '{check}': let the check call the answer"
+        for check, message in self.blank_blamed.items():
+            yield f"the blank notebook's '{check}' says \"{message[:80]}\": let it raise the NotImplementedError that comes from the answer"
         yield from self.disagreements
         for exercise in self.exercises:
             yield from _exercise_faults(exercise)
@@ -133,12 +137,14 @@ def audit(chapter: Chapter, jobs: int | None = None, *, split_mutants: bool = Tr
         exercises = tuple(proof.exercise(exercise) for exercise in lesson.exercises)
     refused = {check: proof.reference.outcomes[check].message for check in proof.reference.lost(proof.tests)}
     earned = tuple(check for check in proof.tests if check not in proof.blank.lost(proof.tests))
+    said = {check.id: proof.blank.outcomes[check.id].message for check in lesson.with_role(Role.CHECK)}
+    blamed = {check: message for check, message in said.items() if check not in earned and not message.startswith(NOT_WRITTEN)}
     try:
         both_ways = [result for result in proof.results if split_mutants or not result.trial.first_failure]
         disagreements = tuple(differences(chapter, lesson, both_ways, jobs))
     except GraderError as error:  # a check that cannot be split: told with everything else that is wrong
         disagreements = (str(error),)
-    return Report(lesson.name, exercises, refused, earned, disagreements, time.perf_counter() - start)
+    return Report(lesson.name, exercises, refused, earned, blamed, disagreements, time.perf_counter() - start)
 
 
 class _Proof:

@@ -148,6 +148,8 @@ def number_without_start():
     for seq in ("abc", iter("abc")):
         try:
             found.append(numbered(seq))
+        except NotImplementedError:  # not written yet
+            raise
         except Exception as error:
             found.append(f"{type(error).__name__}: {error}")
     return found
@@ -1534,6 +1536,8 @@ print("passed: length and places, from both ends")
 def walk_over_it():
     try:
         return list(itertools.islice(Repeatable("ab", 3), 20))
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
@@ -2912,6 +2916,8 @@ class Assistant(Student, Employee):
 def mei():
     try:
         student = Student(name="Mei", school="NTU")
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return {key: vars(student).get(key, "missing") for key in ("name", "school", "inits")}
@@ -2930,6 +2936,8 @@ def descriptions():
     for kind, keywords in ((Student, {"school": "NTU"}), (Employee, {"firm": "Lab"}), (Assistant, {"school": "NTU", "firm": "Lab"})):
         try:
             found.append(kind(name="Mei", **keywords).describe())
+        except NotImplementedError:  # not written yet
+            raise
         except Exception as error:
             found.append(f"{type(error).__name__}: {error}")
     return found
@@ -3658,6 +3666,8 @@ def parts_of_a_net():
         net.size = 28
         net.head = Node()
         return list(net.children), net.children.get("eyes") is eyes, net.eyes is eyes, net.size
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as error:
         return f"{type(error).__name__}: {error}", False, False, None
 
@@ -3679,6 +3689,8 @@ def call_a_node():
 
     try:
         return Scale()(4), Scale()(4, 5), Scale()(4, factor=7)
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

@@ -170,6 +170,8 @@ def by_hand():
             layer.weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]]))
             layer.bias.copy_(torch.tensor([10.0, 20.0]))
         return layer(torch.tensor([1.0, 2.0, 3.0]))
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as problem:
         return f"{type(problem).__name__}: {problem}"
 
@@ -194,6 +196,8 @@ def without_and_with():
         bare = MyLinear(4, 2, bias=False)
         names = [name for name, _ in bare.named_parameters()]
         without = [names, type(bare.bias).__name__, tuple(bare(torch.zeros(3, 4)).shape)]
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as problem:
         return f"{type(problem).__name__}: {problem}", []
     return without, [(p < 0).double().mean().item() for p in MyLinear(100, 300).parameters()]
@@ -1416,6 +1420,8 @@ def by_hand():
     try:
         data = CsvDataset(io.StringIO("a,b,kind\n1,2,sun\n3,4,fog\n"), ["b", "a"], "kind")
         return len(data), data.classes, data[0]
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as problem:
         return type(problem).__name__, str(problem), None
 

@@ -149,6 +149,8 @@ print("passed: one-hot times table picks rows")
 def error_of(ids):
     try:
         embed_as_matmul(torch.ones(3, 2), ids)
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as e:
         return type(e).__name__
     return "no error"

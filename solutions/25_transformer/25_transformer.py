@@ -2475,6 +2475,8 @@ print("passed: the example worked by hand")
 def error_of(kind):
     try:
         decoding_cost(3, kind)
+    except NotImplementedError:  # not written yet
+        raise
     except Exception as error:
         return type(error).__name__, str(error)
     return "no error", ""
