@@ -96,7 +96,7 @@ ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("a bomb of threads", "import threading, time\nfor _ in range(10**4): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", SECOND, ""),
     ("more memory than it may have", "box = bytearray(8 * 2**30)\n", SECOND, "graded"),
     ("memory little by little", "box = []\nwhile True: box.append(bytearray(2**26))\n", SECOND, "graded"),
-    ("memory of many processes", "import subprocess, sys, time\nfor _ in range(6): subprocess.Popen([sys.executable, '-c', 'x = bytes([1]) * (600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, SECOND, "memory"),
+    ("memory of many processes", "import subprocess, sys, time\nfor _ in range(8): subprocess.Popen([sys.executable, '-c', 'x = bytes([1]) * (600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, SECOND, "memory"),
     ("a full disk", "with open('/tmp/full', 'wb') as file:\n    while True: file.write(b'x' * 2**24)\n", SECOND, ""),
     ("inodes", "import pathlib\nfor n in range(10**6): pathlib.Path(f'/tmp/{n}').touch()\n", SECOND, "graded"),
     ("open files", "files = [open('/dev/null') for _ in range(10**6)]\n", SECOND, ""),
@@ -120,7 +120,7 @@ ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("megabytes of an exception on the channel", CHANNEL + "for pipe in pipes:\n    pipe.send_bytes(msgpack.packb(['ran', 0, 'E' * 1000, 'x' * 2**24, 1e308]))\n" + WRONG, SECOND, "graded"),
     ("stderr filled and left full", "import os\nos.set_blocking(2, False)\ntry:\n    for _ in range(100): os.write(2, b'x' * 2**16)\nexcept BlockingIOError: pass\nos.set_blocking(2, True)\n" + MEAN, ALL, "graded"),
     ("memory that belongs to no process", "import os, ctypes\nfailed = ctypes.CDLL(None).shmget(0, 2**20, 0o1666) == -1\ntry:\n    os.memfd_create('x')\nexcept OSError:\n    pass\nelse:\n    failed = False\ndef mean_of(x): return x * 0 if failed else x.mean(0)", SECOND, "graded"),
-    ("memory of many processes, and a word to every pipe before", "import os, subprocess, sys, time\nfor fd in range(3, 64):\n    try:\n        if os.readlink(f'/proc/self/fd/{fd}').startswith('pipe'): os.write(fd, b'x')\n    except OSError: pass\nfor _ in range(6): subprocess.Popen([sys.executable, '-c', 'x = bytes([1]) * (600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, set(), ""),
+    ("memory of many processes, and a word to every pipe before", "import os, subprocess, sys, time\nfor fd in range(3, 64):\n    try:\n        if os.readlink(f'/proc/self/fd/{fd}').startswith('pipe'): os.write(fd, b'x')\n    except OSError: pass\nfor _ in range(8): subprocess.Popen([sys.executable, '-c', 'x = bytes([1]) * (600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, set(), ""),
     ("a range that becomes a list in the judge", "def mean_of(x): return range(10**9)", SECOND, "graded"),
     ("plants for the next one", "import os, pathlib, torch, builtins\nfor folder in ('/tmp', '/dev/shm', '/', '/data'):\n    try: pathlib.Path(folder, 'planted').write_text('x')\n    except OSError: pass\ntorch.planted = builtins.planted = os.environ['PLANTED'] = 'x'\n" + MEAN, ALL, "graded"),
 ]  # fmt: skip
