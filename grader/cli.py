@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -303,6 +306,29 @@ def due(
     console.print(f"{chapter.name} is due {at}" if at else f"{chapter.name} has no due date", markup=False)
 
 
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises KeyboardInterrupt where Ctrl-C came before.
+
+    Python raises it by itself, but whoever runs just then may catch it, and in a callback or a destructor it is lost.
+    """
+    asked = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    def stop_if_asked() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop_if_asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @app.command()
 def grade(
     lessons: Lessons = None,
@@ -342,10 +368,11 @@ def grade(
     problems = [] if lessons else ledger.strays(course)
     reporter = Reporter(ledger.count(course, chapters), console, as_json=as_json)
     try:
-        with reporter:
+        with reporter, interruptible() as stop_if_asked:
             for graded in ledger.grade(course, chapters, options):
                 reporter.count(graded)
                 problems += graded.problems
+                stop_if_asked()
     except KeyboardInterrupt:
         console.print(f"stopped; {reporter.progress.done} of {reporter.progress.total} submissions are done, the next run goes on there")
         raise typer.Exit(130) from None

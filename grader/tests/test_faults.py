@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +27,7 @@ from distributed.scheduler import KilledWorker, WorkerState
 from sqlalchemy import Engine, event
 
 from grader import files, ledger
+from grader.cli import interruptible
 from grader.course import Course
 from grader.engine.fleet import Fleet
 from grader.engine.plan import Plan, Task
@@ -154,6 +155,15 @@ def test_stopped_by_ctrl_c_the_next_run_goes_on_where_it_stopped(handed_in: Cour
     outcomes = [graded.outcome for graded in ledger.grade(handed_in, handed_in.chapters())]
     assert outcomes.count("up to date") >= 3
     assert marks(handed_in) == EXPECTED
+
+
+def test_a_ctrl_c_that_somebody_caught_is_not_forgotten() -> None:
+    with interruptible() as stop_if_asked:
+        stop_if_asked()
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_asked()
 
 
 @contextmanager
