@@ -14,10 +14,11 @@ from grader.errors import GraderError
 from grader.lesson import Cell, Exercise, Lesson, Role, read
 from grader.mutation import Mutant, mutants
 from grader.rules import require_sound
-from grader.trial import Result, Step, Trial, Workshop
+from grader.trial import Result, Status, Step, Trial, Workshop
 
 NOT_WRITTEN = ("NotImplementedError", "NameError")  # the second where the stub stands in a class that is not there then
 KILL_SHARE = 0.95  # of a chapter's mutants, the explained survivors counted against it
+ANSWER_SECONDS = 1.0  # that a student waits for a check
 TRIAL_TIMEOUT = 60.0  # seconds for all answers and checks of a chapter
 PATIENCE, LEAST_TIMEOUT = 10.0, 3.0  # a mutant may take this many times the reference's time, and this many seconds at least
 
@@ -61,6 +62,7 @@ class Report:
     refused: dict[str, str] = field(default_factory=dict)  # check that the reference answers lose → the message
     blank_earns: tuple[str, ...] = ()
     blank_blamed: dict[str, str] = field(default_factory=dict)  # visible check that finds another fault than that nothing is written → it
+    waits: dict[str, float] = field(default_factory=dict)  # visible check → seconds until it accepts an answer, the least of several tries
     disagreements: tuple[str, ...] = ()  # answers that the engine marks otherwise
     seconds: float = 0.0
 
@@ -82,6 +84,9 @@ class Report:
             yield f"the blank notebook earns '{check}': let the check call the answer"
         for check, message in self.blank_blamed.items():
             yield f"the blank notebook's '{check}' says \"{message[:80]}\": let it raise the NotImplementedError that comes from the answer"
+        for check, seconds in self.waits.items():
+            if seconds > ANSWER_SECONDS:
+                yield f"'{check}' takes {seconds:.1f} s: let it ask for less, a student should wait for {ANSWER_SECONDS:g} s at most"
         yield from self.disagreements
         for exercise in self.exercises:
             yield from _exercise_faults(exercise)
@@ -139,12 +144,13 @@ def audit(chapter: Chapter, jobs: int | None = None, *, split_mutants: bool = Tr
     earned = tuple(check for check in proof.tests if check not in proof.blank.lost(proof.tests))
     said = {check.id: proof.blank.outcomes[check.id].message for check in lesson.with_role(Role.CHECK)}
     blamed = {check: message for check, message in said.items() if check not in earned and not message.startswith(NOT_WRITTEN)}
+    waits = {check: proof.seconds(check) for check in said if check not in refused}
     try:
         both_ways = [result for result in proof.results if split_mutants or not result.trial.first_failure]
         disagreements = tuple(differences(chapter, lesson, both_ways, jobs))
     except GraderError as error:  # a check that cannot be split: told with everything else that is wrong
         disagreements = (str(error),)
-    return Report(lesson.name, exercises, refused, earned, blamed, disagreements, time.perf_counter() - start)
+    return Report(lesson.name, exercises, refused, earned, blamed, waits, disagreements, time.perf_counter() - start)
 
 
 class _Proof:
@@ -181,6 +187,11 @@ class _Proof:
             explained=tuple(mutant for mutant in survivors if mutant.statement in exercise.survivors),
             stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
         )
+
+    def seconds(self, check: str) -> float:
+        """Return how long a check takes that passes, the least of all trials: other processes are at work beside most of them."""
+        outcomes = [result.outcomes[check] for result in self.results if check in result.outcomes]
+        return min(outcome.seconds for outcome in outcomes if outcome.status is Status.PASSED)
 
     def _disturbed(self, exercise: Exercise, variants: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
         """Return what each variant costs other exercises' checks; all are tried together first, as hardly ever one costs anything."""

@@ -28,6 +28,9 @@ def show(report: Report, lesson: Lesson, console: Console) -> None:
         style="bold",
     )
     console.print(table)
+    if report.waits:
+        slowest = max(report.waits, key=report.waits.__getitem__)
+        console.print(f"the slowest visible check answers in {report.waits[slowest]:.2f} s: {escape(slowest)}")
     answers = {exercise.id: exercise.answer.source for exercise in lesson.exercises}
     for exercise in report.exercises:
         for mutant in exercise.unexplained:

@@ -15,7 +15,7 @@ from grader.lesson import DROPPED_ROLES, SECTION_KEY, TEST_ROLES, Cell, Lesson, 
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PYTHON = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}  # metadata of every notebook
-COURSE_KEY = "course"  # in a notebook's metadata: its chapter and the names of its answer cells
+COURSE_KEY = "course"  # in a notebook's metadata: its chapter, its edition, and the names of its answer cells
 EXPLANATION_TAG = "explanation"
 SCHEMA_VERSION = 3
 HIDDEN_TESTS = "# Hidden tests"  # how what a student sees of one begins
@@ -32,10 +32,17 @@ def instructor_notebook(lesson: Lesson) -> NotebookNode:
             cells.append(_instructor_cell(cell, section))
     _set_ids(cells)
     answers = [cell.id for cell in lesson.cells if cell.role in (Role.EXERCISE, Role.ANSWER)]
-    about = {"chapter": lesson.name, "answers": answers}
+    about = {"chapter": lesson.name, "edition": _edition(lesson), "answers": answers}
     notebook: NotebookNode = new_notebook(cells=cells, metadata={**PYTHON, COURSE_KEY: about})
     nbformat.validate(notebook)
     return notebook
+
+
+def _edition(lesson: Lesson) -> str:
+    """Return a digest of what students are given of a lesson; a mended hidden test makes no new edition."""
+    given = [cell for cell in lesson.cells if cell.role not in DROPPED_ROLES and cell.role is not Role.EXPLANATION]
+    sources = [(cell.kind, cell.id, cell.points, "" if cell.role is Role.HIDDEN else cell.public_source) for cell in given]
+    return content_id(repr(sources))
 
 
 def _instructor_cell(cell: Cell, section: str) -> NotebookNode:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from nbformat import NotebookNode
 
 from grader import names
 from grader.lesson import STUB, owner_of
-from grader.notebook import EXPLANATION_TAG
+from grader.notebook import COURSE_KEY, EXPLANATION_TAG
 
 SKIP_TAG = "skip-execution"  # nbclient passes over a cell with this tag
 MARKDOWN_STUB = ("YOUR ANSWER HERE",)  # what nbgrader's ClearSolutions writes
 MAX_BYTES = 64 * 2**20  # a released notebook has some tens of kilobytes
 MAX_CELLS, MAX_SOURCE = 5000, 2**20  # and some two hundred cells; who reads code needs a hundred times its size in memory
+_EDITION = re.compile("[0-9a-f]{12}")
 _REGION = re.compile(
     r"^(?P<indent>[ \t]*)(?:# |<!-- )BEGIN SOLUTION(?: -->)?$.*?^[ \t]*(?:# |<!-- )END SOLUTION(?: -->)?$", re.MULTILINE | re.DOTALL
 )
@@ -46,7 +48,7 @@ class Rebuilt:
 
 
 def read_submission(path: Path, template: NotebookNode) -> NotebookNode | Note:
-    """Return the cells of the submission at `path` (type, source and grade_id, nothing else), or a note on why it cannot be graded.
+    """Return the submission at `path`, or a note on why it cannot be graded: of cells type, source and grade_id, and its edition.
 
     Whatever the file holds is a result; only an OSError of a file that is there but cannot be read is raised.
     """
@@ -63,7 +65,8 @@ def read_submission(path: Path, template: NotebookNode) -> NotebookNode | Note:
     if len(data["cells"]) > MAX_CELLS or sum(map(_length, data["cells"])) > MAX_SOURCE:
         found = f"the notebook has more than {MAX_CELLS} cells, or more than {MAX_SOURCE // 2**20} MiB of text and code"
         return Note(found, "ask for the notebook without what was pasted into it")
-    submission = _notebook([_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)], {})
+    edition = NotebookNode({COURSE_KEY: NotebookNode(edition=_edition(data))})
+    submission = _notebook([_plain(cell, number) for number, cell in enumerate(data["cells"], start=1)], edition)
     if not {grade_id(cell) for cell in submission.cells} & set(_Template.of(template).answers):
         return Note("it has none of this chapter's exercise cells", "is it another chapter's notebook? ask for the right one")
     return submission
@@ -91,7 +94,9 @@ def rebuild(template: NotebookNode, submission: NotebookNode) -> Rebuilt:
         cells += [_added(source) for source in found.added[position]]
     for number, cell in enumerate((cell for cell in cells if not cell.get("id")), start=1):
         cell.id = f"added-{number}"
-    return Rebuilt(_notebook(cells, template.metadata), tuple(_notes(known, found)))
+    editions = _edition(submission), _edition(template)
+    notes = _notes(known, found) if "" in editions or len(set(editions)) == 1 else _notes_of_another_edition(known, found, *editions)
+    return Rebuilt(_notebook(cells, template.metadata), tuple(notes))
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -220,6 +225,23 @@ def _notes(known: _Template, found: _Found) -> list[Note]:
             needs = "the course's own cell was run; what an answer needs belongs into the answer, or a cell of its own"
             notes.append(Note(f"{kind} cell '{name}' was changed", needs if kind == "setup" else ours))
     return notes
+
+
+def _notes_of_another_edition(known: _Template, found: _Found, theirs: str, ours: str) -> Iterator[Note]:
+    """Say of which edition a submission is, and which exercises it has no answers to; in what else it differs is the course's doing."""
+    remedy = "nothing to do: its answers were graded by their names, with the checks of this edition"
+    yield Note(f"it was made from another edition of the chapter ({theirs}, not {ours})", remedy)
+    for name in known.answers:
+        if name not in found.answers:
+            yield Note(f"answer cell '{name}' is not in it", "it earns nothing; if that edition did not have it, give the points by hand")
+
+
+def _edition(notebook: Mapping[str, Any]) -> str:
+    """Return the edition that a notebook says it is of; nothing where it says none."""
+    metadata = notebook.get("metadata")
+    about = metadata.get(COURSE_KEY) if isinstance(metadata, dict) else None
+    found = about.get("edition") if isinstance(about, dict) else None
+    return found if isinstance(found, str) and _EDITION.fullmatch(found) else ""
 
 
 def is_a(cell: NotebookNode, key: str) -> bool:

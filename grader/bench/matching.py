@@ -3,21 +3,23 @@
     python -m grader.bench.matching [--mutants] [CHAPTER …]
 
 What is reworked lies in `grader/class_answers`: each makes the mistake of one of the lesson's wrong answers, in other words. A mutant
-makes a mistake that nobody thought of, so that a match is right only where the mutant happens to be that mistake: they are listed.
+makes a mistake that nobody thought of, so that a match is right only where the mutant happens to be that mistake: people read each match,
+and `grader/class_answers/mutants.json` says for those that they read whether it is right. What nobody has read is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from grader.course import Chapter, Course
-from grader.demo_class import written
+from grader.demo_class import ANSWERS, written
 from grader.engine.grade import ChapterGrader
 from grader.engine.plan import plan_of
 from grader.lesson import owner_of, read
-from grader.mutation.mutants import mutants
+from grader.mutation import diff, mutants
 from grader.notebook import instructor_notebook
 from grader.review.mistakes import Known, behaviours_of, known, match
 
@@ -48,15 +50,22 @@ def reworked(chapter: Chapter, mistakes: Sequence[Known]) -> Iterator[str]:
 
 
 def mutated(chapter: Chapter, mistakes: Sequence[Known]) -> Iterator[str]:
-    """Yield for each mutant that fails whether it is matched; print those that are."""
+    """Yield for each mutant that fails whether its match is right, wrong, withheld or not yet read by anybody; print the latter."""
     lesson = read(chapter.source)
-    answers = [
-        (exercise.id, mutant.statement, mutant.source) for exercise in lesson.exercises for mutant in mutants(exercise.answer.source)
-    ]
-    for statement, result in _matched(chapter, mistakes, answers):
-        if result:
-            print(f"    {result.id}: {statement}")
-        yield "matched" if result else "withheld"
+    answers = {exercise.id: exercise.answer.source for exercise in lesson.exercises}
+    changes = [(name, _change(source, mutant.source), mutant.source) for name, source in answers.items() for mutant in mutants(source)]
+    verdicts = json.loads((ANSWERS / "mutants.json").read_text(encoding="utf-8")).get(chapter.name, {})
+    for change, result in _matched(chapter, mistakes, changes):
+        verdict = verdicts.get(result.id, {}).get(change, "unread") if result else "withheld"
+        if result and verdict in ("unread", "wrong"):
+            print(f"    {verdict}: taken for {result.id} ({result.mistake.headline})\n{change}")
+        yield verdict
+
+
+def _change(original: str, mutated: str) -> str:
+    """Return the lines that a mutant changes, before and after."""
+    _, _, *lines = diff(original, mutated).splitlines()
+    return "\n".join(line for line in lines if line[0] in "-+")
 
 
 def _matched(chapter: Chapter, mistakes: Sequence[Known], answers: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, Known | None]]:

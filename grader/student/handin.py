@@ -56,10 +56,10 @@ def hand_in(course: Course, chapter: Chapter) -> HandIn:
     file = course.root / FOLDER / path.name
     receipt = file.with_suffix(".receipt.txt")
     write_if_changed(file, content)
-    write_if_changed(receipt, _receipt(chapter, digest, len(content), found).encode())
+    write_if_changed(receipt, _receipt(chapter, about.get("edition", "unknown"), digest, len(content), found).encode())
     return HandIn(file, receipt, digest, found)
 
 
-def _receipt(chapter: Chapter, digest: str, size: int, found: tuple[Standing, ...]) -> str:
-    lines = [f"{chapter.name}", f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}", f"SHA-256 {digest}", f"{size} bytes", ""]
+def _receipt(chapter: Chapter, edition: str, digest: str, size: int, found: tuple[Standing, ...]) -> str:
+    lines = [f"{chapter.name}, edition {edition}", f"{time.strftime('%Y-%m-%d %H:%M:%S %z')}", f"SHA-256 {digest}", f"{size} bytes", ""]
     return "\n".join([*lines, *(f"{standing.state:10} {standing.exercise}" for standing in found), ""])

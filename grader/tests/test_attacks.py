@@ -22,7 +22,7 @@ from grader.engine.plan import Seconds, Task, plan_of, task_of
 from grader.lesson import read
 from grader.notebook import instructor_notebook
 from grader.template import rebuild
-from grader.tests.conftest import judged_course
+from grader.tests.conftest import contents, judged_course
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("bwrap"), reason="the sandbox needs bubblewrap")
 
@@ -168,11 +168,6 @@ def task(grader: ChapterGrader, template: NotebookNode, mean: str, root: str = R
     for name, source in (("mean", mean), ("root", root)):
         cells.append(new_code_cell(source, metadata={"nbgrader": {"grade_id": name}}))
     return task_of(grader.plan, "attack", rebuild(template, new_notebook(cells=cells)).notebook)
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    """Return every file and folder outside the sandbox that an attack might want to change, with what it holds."""
-    return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
 def attack(grader: ChapterGrader, template: NotebookNode, source: str, course: Course, port: int) -> Result:

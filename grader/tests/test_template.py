@@ -48,7 +48,7 @@ def student(template: NotebookNode) -> NotebookNode:
     cells = [NotebookNode(cell, metadata=NotebookNode(cell.metadata)) for cell in template.cells if "tags" not in cell.metadata]
     for cell in cells:
         cell.source = without_hidden_tests(blank(cell) if cell.metadata.get("nbgrader", {}).get("solution") else cell.source)
-    made: NotebookNode = new_notebook(cells=cells)
+    made: NotebookNode = new_notebook(cells=cells, metadata=template.metadata)
     return made
 
 
@@ -102,6 +102,56 @@ def test_answers_come_by_name_and_nothing_else_of_their_cells_does(template: Not
     assert cell_of(rebuilt.notebook, "double").outputs == []
     assert cell_of(rebuilt.notebook, "double-why").source == "so that it stays"
     assert rebuilt.notes == ()
+
+
+def test_a_notebook_of_another_edition_is_named_and_not_blamed_for_what_the_course_changed(
+    tmp_path: Path, template: NotebookNode, student: NotebookNode
+) -> None:
+    student = json.loads(json.dumps(student))
+    student["metadata"]["course"]["edition"] = "0123456789ab"
+    student["cells"] = [
+        cell for cell in student["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") not in ("double", "imports")
+    ]
+    (check,) = (cell for cell in student["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == "length-by-hand")
+    check["source"] = "assert length(3, 4) == 5"
+    path = tmp_path / "01_tiny.ipynb"
+    path.write_text(json.dumps(student), encoding="utf-8")
+    submission = read_submission(path, template)
+    assert isinstance(submission, NotebookNode)
+    ours = template.metadata["course"]["edition"]
+    expected = [f"it was made from another edition of the chapter (0123456789ab, not {ours})", "answer cell 'double' is not in it"]
+    assert found(rebuild(template, submission)) == expected
+
+
+@pytest.mark.parametrize("said", [None, "", "<script>", 3, ["0123456789ab"], "0123456789AB"])
+def test_what_is_no_edition_is_none(tmp_path: Path, template: NotebookNode, student: NotebookNode, said: object) -> None:
+    data = json.loads(json.dumps(student))
+    data["metadata"]["course"]["edition"] = said
+    path = tmp_path / "01_tiny.ipynb"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    submission = read_submission(path, template)
+    assert isinstance(submission, NotebookNode)
+    assert rebuild(template, submission).notes == ()
+
+
+def test_the_edition_changes_with_what_students_see_and_only_then(tmp_path: Path) -> None:
+    def edition(old: str = "", new: str = "") -> str:
+        source = tmp_path / "01_tiny.py"
+        text = TINY_LESSON.read_text(encoding="utf-8")
+        assert old in text
+        source.write_text(text.replace(old, new, 1), encoding="utf-8")
+        found: str = instructor_notebook(read(source)).metadata["course"]["edition"]
+        return found
+
+    assert edition() == edition("length(-5, 12) should", "the length should") == edition("math.sqrt(x * x + y * y)", "math.hypot(x, y)")
+    assert edition() == edition("The squares take", "Squares take") == edition("# Adds the two", "# It adds the two")
+    seen = {
+        "# A lesson small": "# One small",
+        "length(3, 4) should": "the length should",
+        "import math": "import math, os",
+        "points=3": "points=4",
+    }
+    assert len({edition(), *(edition(*change) for change in seen.items())}) == 1 + len(seen)
 
 
 def test_changed_deleted_and_duplicated_checks_are_the_templates_again(template: NotebookNode, student: NotebookNode) -> None:
