@@ -20,7 +20,7 @@ Behaviour = list[str | list[float]]  # words, and numbers as [value, size]
 
 TOLERANCE = 1e-3  # of the size
 MAX_PARTS = 100  # of one check; what comes after them is not compared
-TEXT = 80  # characters of a text that are compared
+TEXT = 400  # characters of a text that are compared
 _SERIES = 4  # numbers in a row that are taken for an array
 
 

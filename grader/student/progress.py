@@ -27,7 +27,7 @@ from grader.errors import GraderError
 from grader.files import write_if_changed
 from grader.lesson import SECTION_KEY
 from grader.notebook import KERNELSPEC
-from grader.student.cells import NotebookError, answers, is_as_released, needed, read, titles, visible_checks
+from grader.student.cells import Kind, NotebookError, answers, is_as_released, kind_of, needed, read, titles, visible_checks
 from grader.template import grade_id
 
 CELL_SECONDS = 30
@@ -123,7 +123,10 @@ def _run(notebook: NotebookNode, wanted: set[str], chapter: Chapter, data: Path,
             pass  # what came after has no outputs, and so did not pass
         except RuntimeError as error:
             raise GraderError(f"{chapter.student}: no kernel starts: {error}\n    remedy: run `make setup`") from error
+    broken = next((cell for cell in run.cells if kind_of(cell) is Kind.LOCKED and grade_id(cell) not in wanted and _message(cell)), None)
+    because = f" (before it, the setup cell '{grade_id(broken)}' fails: {_message(broken)})" if broken else ""
     messages = {grade_id(cell): _message(cell) for cell in run.cells if grade_id(cell) in wanted}
+    messages = {name: message and message + because for name, message in messages.items()}
     if kept:
         kept.put(chapter.name, digest, messages)
     return messages

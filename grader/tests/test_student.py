@@ -150,6 +150,15 @@ def test_answers_that_crash_or_never_end_fail_and_the_others_count(
     assert [standing.message for standing in found.standings] == ["it did not run: an answer above ended the kernel"] * 2
 
 
+def test_a_setup_cell_that_fails_is_named_with_what_fails_after_it(built: Course, released: NotebookNode) -> None:
+    changed = answered(released, length=LENGTH.replace("(x * x + y * y) ** 0.5", "math.hypot(x, y)"), double=DOUBLE)
+    next(cell for cell in changed.cells if grade_id(cell) == "imports").source = "import maths"
+    save(built, changed)
+    (found,) = progress(built, built.released())
+    setup = "(before it, the setup cell 'imports' fails: ModuleNotFoundError: No module named 'maths')"
+    assert [standing.message for standing in found.standings] == [f"NameError: name 'math' is not defined {setup}", ""]
+
+
 def test_a_notebook_that_cannot_be_read_is_a_problem_of_its_chapter(built: Course) -> None:
     built.chapters()[0].student.write_text("{")
     (found,) = progress(built, built.released())

@@ -231,10 +231,10 @@ def numbered(seq, start=0):
 
 
 # %% [markdown] mistake="numbered-printed"
-# Prints the pairs and returns None.
+# Gives nothing back: its result is None.
 #
-# The pairs appear on the screen, but `x = numbered("ab")` leaves `None` in `x`, so no other line of a program can work with them. Ask
-# yourself what the caller gets back when your last line has run.
+# What is on the screen, or only has a name inside your function, no other line of a program can work with: `x = numbered("ab")` leaves
+# `None` in `x`. Ask yourself what the caller gets back when your last line has run.
 
 # %% wrong="numbered-lists" fails="numbered-by-hand numbered-default numbered-iterator numbered-edges"
 def numbered(seq, start=0):
@@ -4001,10 +4001,10 @@ class Node:
 
 
 # %% [markdown] mistake="node-children-first"
-# Looks into `self.children` before it sets the attribute, so that no node can be made at all.
+# Never gets as far as setting `self.children`, so that no node can be made at all.
 #
 # `Node()` itself stops with "'Node' object has no attribute 'children'": the first line of `__init__` is an assignment, and so it goes
-# through your `__setattr__` too. Follow that one assignment line by line. What exists at each step?
+# through your `__setattr__` too. Follow that one assignment line by line. What exists at each step, and which line puts it there?
 
 # %% wrong="node-either-or" fails="node-registers node-replaced"
 class Node:
@@ -4152,10 +4152,10 @@ class Node:
 
 
 # %% [markdown] mistake="node-no-return"
-# A call runs `forward` but gives None back.
+# A call gives None back.
 #
-# With a `forward` that adds 1, `node(2)` is `None` and not 3, although `forward` did its work. The sentence on calls in the statement has
-# two halves. What becomes of the value that comes back to you?
+# With a `forward` that adds 1, `node(2)` is `None` and not 3. The sentence on calls in the statement has two halves: who does the work, and
+# what becomes of the value that comes back?
 
 # %% right="node-explicit"
 class Node:

@@ -811,10 +811,10 @@ class Value:
 
 
 # %% [markdown] mistake="value-no-numbers"
-# Does not accept a plain number as the other operand.
+# Does not turn a plain number into a Value before it adds.
 #
-# `Value(2) + 3` stops with "'int' object has no attribute 'data'", and with it `2 * a`, which is passed on to the same method. The
-# statement says what happens to a plain number first. Where in your two methods could that be done?
+# `Value(2) + 3` stops with "'int' object has no attribute 'data'". The statement says what happens to a plain number first. Where could
+# that be done, in each of your two methods?
 
 # %% wrong="value-int-only" fails="value-forward value-numbers"
 class Value:
@@ -856,10 +856,10 @@ class Value:
 
 
 # %% [markdown] mistake="value-int-only"
-# Accepts plain ints but no floats as the other operand.
+# Adds a plain int, and stops when it is to multiply by a float.
 #
-# `Value(2) + 3` works, and `Value(2) * 0.5` stops with "'float' object has no attribute 'data'". Look at your test for plain numbers: which
-# kinds does it let through, and is it easier to ask what the operand is or what it is not?
+# `Value(2) + 3` works, and `Value(2) * 0.5` stops with "'float' object has no attribute 'data'". What does each of your two methods do with
+# a plain number first? Which kinds of number does it let through, and is it easier to ask what the operand is or what it is not?
 
 # %% wrong="value-push-cascades" fails="value-once value-numbers"
 class Value:
@@ -3075,10 +3075,10 @@ def descend_(w, lr):
 
 
 # %% [markdown] mistake="detach-new-tensor"
-# Computes the step into a new tensor and leaves the caller's w as it was.
+# Leaves the caller's w as it was.
 #
-# After `descend_` with w = (1, 2), the gradient (10, -10) and lr 0.1, w is still (1, 2): the result only had a name inside your function.
-# Print `id(w)` inside, before and after the step, and read what the statement means by in place.
+# After `descend_` with w = (1, 2), the gradient (10, -10) and lr 0.1, w is still (1, 2). A step that is worked out into a new tensor only
+# has a name inside your function. Print `id(w)` inside, before and after the step, and read what the statement means by in place.
 
 # %% wrong="detach-grad-kept" fails="detach-step"
 def unit_length(v):

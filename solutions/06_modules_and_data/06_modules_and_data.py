@@ -1125,10 +1125,10 @@ def mean_losses(model, optimizer, criterion, batches, n_epochs):
 
 
 # %% [markdown] mistake="train-zero-before-step"
-# Wipes out the new gradients in `train` before the optimizer can use them.
+# Moves no parameter in `train`: gradients are wiped out before the step, or something is missing.
 #
-# Whatever the data, your parameters never move: with w = 1, w is still 1 after three batches. Go through one batch by hand, and write down
-# what is in `.grad` at the moment when the optimizer takes its step.
+# Whatever the data, your parameters never move: with w = 1, w is still 1 after three batches. Go through one batch by hand: which calls are
+# made, in which order, and what is in `.grad` at the moment when the optimizer takes its step?
 
 # %% wrong="train-zero-at-the-end" fails="train-steps"
 def train(model, optimizer, criterion, batches):

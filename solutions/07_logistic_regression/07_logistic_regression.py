@@ -976,10 +976,10 @@ def threshold_for_recall(p, y, r):
 
 
 # %% [markdown] mistake="threshold-precision"
-# Computes the precision (share of the called that are positive) instead of the recall.
+# Does not compare the recall with r, but the precision, say, or nothing at all.
 #
 # In the example you return 0.9 for every `r`. The one sample called there is a positive, so the precision is 1; but one of three positives
-# is found, and the recall is 1/3. By which count must you divide?
+# is found, and the recall is 1/3. What do you compare with `r`, and by which count must you divide?
 
 # %% wrong="threshold-of-all" fails="threshold-by-hand threshold-loop"
 def threshold_for_recall(p, y, r):
@@ -2796,10 +2796,11 @@ def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):
 
 
 # %% [markdown] mistake="fit-alias"
-# Keeps the best parameters without a copy, so at the end they are those of the last epoch.
+# Leaves the model of the last epoch behind, not that of the best.
 #
-# What you keep is the model's own tensors, and each later step changes them too. Your accuracies are right, but the model left behind is
-# the last, not the best. Print one weight of what you keep, once after the best epoch and once at the end.
+# Your accuracies are right, but the model left behind is the last, not the best. What is kept without a copy is the model's own tensors,
+# and each later step changes them too. Print one weight of what you keep, once after the best epoch and once at the end, and the same
+# weight of the model that you leave behind.
 
 # %% wrong="fit-best-on-training" fails="fit-best"
 def train_classifier(model, train, val, lr, batch_size, n_epochs, seed):

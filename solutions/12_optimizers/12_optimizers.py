@@ -561,10 +561,10 @@ class GroupSGD:
 
 
 # %% [markdown] mistake="groups-rebinds"
-# Makes new tensors in `step()` and leaves the parameters themselves unchanged.
+# `step()` leaves the parameters themselves unchanged.
 #
-# From 1, with gradient 2 and rate 0.5, you work out 0, but the parameter is still 1 after the step: your result is another tensor, which
-# the network never sees. Compare `id(...)` before and after the line that moves a parameter, and ask what "in place" means.
+# From 1, with gradient 2 and rate 0.5, the parameter should be 0, and it is still 1 after the step. A result that is a new tensor the
+# network never sees: compare `id(...)` before and after the line that should move a parameter, and ask what "in place" means.
 
 # %% right="groups-flat"
 class GroupSGD:
@@ -1080,7 +1080,7 @@ class SGDM(HandOptimizer):
 
 
 # %% [markdown] mistake="sgdm-both-faults"
-# Refuses Nesterov only if momentum and dampening are both wrong; one fault passes.
+# Does not refuse Nesterov when one of momentum and dampening is wrong.
 #
 # With `nesterov=True` and no momentum you raise nothing, and nothing for momentum 0.9 with dampening 0.1 either. Read the sentence with
 # "unless" again. Write down the four cases, momentum right or wrong and dampening right or wrong, and what each must do.

@@ -1977,10 +1977,10 @@ def fold_bn(linear, bn):
 
 
 # %% [markdown] mistake="fold-fixed-eps"
-# Uses ε = 0.00001 whatever the ε of `bn` is.
+# Does not use the ε of `bn`.
 #
-# For W = 1, running variance 1, gamma 1 and a BatchNorm made with `eps=3` the new weight should be 0.5, and yours is nearly 1. With the
-# usual ε nobody notices. Where does the layer that you are given keep its own ε?
+# For W = 1, running variance 1, gamma 1 and a BatchNorm made with `eps=3` the new weight should be 0.5, and yours is 1 or nearly so. With
+# the usual ε nobody notices. Where does the layer that you are given keep its own ε?
 
 # %% wrong="fold-columns" fails="fold-equal fold-random"
 def fold_bn(linear, bn):
@@ -1993,10 +1993,11 @@ def fold_bn(linear, bn):
 
 
 # %% [markdown] mistake="fold-columns"
-# Multiplies the columns of `W` by the factors instead of the rows.
+# Mixes up the rows of `W`, one for each output, with its columns, one for each input.
 #
-# Take W with ones everywhere, shape (2, 2), and the factors 1 and 10. The second output should be ten times as large, but in your layer the
-# second input counts ten times. With D other than C there is an error. Which outputs does row c of `W` make?
+# Where D is not C there is an error. Take W with ones everywhere, shape (2, 2), and the factors 1 and 10: the second output should be ten
+# times as large, and it does not matter which input it comes from. Which outputs does row c of `W` make, and in which order does
+# `nn.Linear` take its two sizes?
 
 # %% wrong="fold-left-in-eval" fails="fold-equal fold-untouched"
 def fold_bn(linear, bn):

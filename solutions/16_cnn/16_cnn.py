@@ -1492,10 +1492,10 @@ def alex_mini(size=28, n_classes=10):
 
 
 # %% [markdown] mistake="alex-stride-forgotten"
-# Leaves the stride of the pooling to its default, which is the window.
+# Pools with stride 3, the window: what `nn.MaxPool2d` takes where it is told no stride.
 #
-# For 28 your sides go 28, 9, 3, 1, and 24 numbers come out of the flatten, where the statement says 28, 13, 6, 2 and 96. Look up what
-# `nn.MaxPool2d` does when it is told the window only, and compare with the table.
+# For 28 your sides go 28, 9, 3, 1, and 24 numbers come out of the flatten, where the statement says 28, 13, 6, 2 and 96. Compare the stride
+# of your pooling with the table; what does `nn.MaxPool2d` do when it is told the window only?
 
 # %% wrong="alex-kernel-three" fails="alex-layers alex-values"
 def alex_mini(size=28, n_classes=10):
@@ -1660,10 +1660,10 @@ def three3_vs_7(ci, C):
 
 
 # %% [markdown] mistake="stack-as-noted"
-# Answers "more" always, as the note says.
+# Answers "more" where the examples say otherwise, as the note does.
 #
 # From 8 to 8 channels, three 3×3 have 27·64 = 1,728 weights and one 7×7 has 49·64 = 3,136, all used at the same places. The three examples
-# of `three3_vs_7` in the statement have three different answers. What must the function look at?
+# of `three3_vs_7` in the statement have three different answers. What must the function count on each side?
 
 # %% wrong="stack-first-layer-forgotten" fails="stack-by-hand stack-costs stack-note stack-cases"
 def stack_cost(n, k, ci, C, H, W):
@@ -3512,7 +3512,7 @@ def wins(ours, theirs):
 
 
 # %% [markdown] mistake="shift-training-mode"
-# `shift_robustness` leaves the model in the mode in which it came.
+# `shift_robustness` does not put the model into evaluation mode.
 #
 # With a model in training mode dropout goes on striking out numbers at random: in a trial with 50 labels that were the model's own answers,
 # the clean share came out as 0.68 and not 1. The statement says which mode the model is put into.

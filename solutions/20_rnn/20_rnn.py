@@ -39,6 +39,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 DATA = Path(os.environ.get("COURSE_DATA", "../../data"))
+torch.optim.SGD([torch.zeros(1)])  # the first optimizer loads a good part of PyTorch: here, so that no check has to wait for it
 plt.rcParams["figure.constrained_layout.use"] = True
 
 # %%

@@ -38,6 +38,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.testing import assert_close
 
 DATA = Path(os.environ.get("COURSE_DATA", "../../data"))
+torch.optim.SGD([torch.zeros(1)])  # the first optimizer loads a good part of PyTorch: here, so that no check has to wait for it
 plt.rcParams["figure.constrained_layout.use"] = True
 
 # %%
@@ -3231,10 +3232,10 @@ def temperature_probs(logits, temperature):
 
 
 # %% [markdown] mistake="warmth-after-softmax"
-# Divides the probabilities, after the softmax, so the temperature has no effect.
+# The temperature has no effect: the softmax comes before the division, or there is none.
 #
 # The logits 0 and ln 3 give [0.25, 0.75] at temperature 0.5, and at 2 as well. To divide all probabilities by one number and normalise
-# again undoes itself. Where does the temperature stand in the definition?
+# again undoes itself. Where does the temperature stand in the definition, and where in your code?
 
 # %% wrong="warmth-no-zero" fails="warmth-by-hand warmth-random"
 def temperature_probs(logits, temperature):
@@ -3338,10 +3339,10 @@ def temperature_probs(logits, temperature):
 
 
 # %% [markdown] mistake="warmth-float32-at-zero"
-# Returns float32 at temperature 0 whatever the dtype of `logits`.
+# At temperature 0 returns another dtype than that of `logits`.
 #
-# Float64 logits give float64 at every temperature except 0: there your ones and zeros are float32. Print the dtype of the result at
-# temperature 0 and at 1, and compare with what the statement says about the returned tensor.
+# Float64 logits give float64 at every temperature except 0: there your ones and zeros have a type of their own. Print the dtype of the
+# result at temperature 0 and at 1, and compare with what the statement says about the returned tensor.
 
 # %% right="warmth-power"
 def temperature_probs(logits, temperature):
