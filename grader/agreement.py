@@ -10,6 +10,7 @@ import queue
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 
 from grader.course import Chapter, Course
 from grader.engine.grade import ChapterGrader
@@ -23,8 +24,14 @@ ANSWER_SECONDS, LOOP_SECONDS = 3.0, 0.5  # the second for what has not ended in 
 BATCH = 12  # answers that one process takes; they are the course's own
 
 
-def differences(chapter: Chapter, lesson: Lesson, results: Sequence[Result], jobs: int) -> Iterator[str]:
-    """Yield a line for every check that the engine decides otherwise than `results` do; GraderError where a check cannot be split."""
+REMEDY = (
+    "let its questions return plain data, and draw all random inputs before the first of them: after each, the two ways draw other numbers "
+    "(see `Checks that split` in CONTRIBUTING.md)"
+)
+
+
+def differences(chapter: Chapter, lesson: Lesson, results: Sequence[Result], jobs: int) -> Iterator[tuple[str, str]]:
+    """Yield every check that the engine decides otherwise than `results` do, and how; GraderError where a check cannot be split."""
     plan = plan_of(chapter, instructor_notebook(lesson))
     with ExitStack() as stack:
         graders: queue.Queue[ChapterGrader] = queue.Queue()
@@ -32,7 +39,7 @@ def differences(chapter: Chapter, lesson: Lesson, results: Sequence[Result], job
             for grader in pool.map(lambda _: ChapterGrader(plan, Course(chapter.root).data), range(jobs)):
                 graders.put(stack.enter_context(grader))
 
-        def compare(papers: list[_Paper]) -> list[str]:
+        def compare(papers: list[_Paper]) -> list[tuple[str, str]]:
             grader = graders.get()
             try:
                 return [
@@ -45,9 +52,13 @@ def differences(chapter: Chapter, lesson: Lesson, results: Sequence[Result], job
 
         papers = [paper for result in results if (paper := _Paper(plan, result)).checks]
         batches = [papers[first : first + BATCH] for first in range(0, len(papers), BATCH)]
+        found: dict[str, list[str]] = {}
         with ThreadPoolExecutor(jobs) as pool:
-            for lines in pool.map(compare, batches):
-                yield from lines
+            for check, line in chain.from_iterable(pool.map(compare, batches)):
+                found.setdefault(check, []).append(line)
+    for check, (first, *others) in found.items():
+        more = f" (and so with {len(others)} other answers)" if others else ""
+        yield check, f"{first}{more}\n    remedy: {REMEDY}"
 
 
 class _Paper:
@@ -70,10 +81,10 @@ class _Paper:
             if status in (Status.TIMEOUT, Status.CRASHED):
                 break
 
-    def compare(self, split: Split) -> Iterator[str]:
-        """Yield a line for every check that ended otherwise."""
+    def compare(self, split: Split) -> Iterator[tuple[str, str]]:
+        """Yield every check that ended otherwise, and how."""
         for check in self.checks:
             whole = self.whole.outcomes[check]
             if (whole.status is Status.PASSED) != (check in split.passed):
                 ways = [f"{whole.status.value} {whole.message[:200]!r}", str(split.failures.get(check, "passed"))[:200]]
-                yield f"answer '{self.whole.trial.label}': check '{check}' run whole {ways[0]}; split: {ways[1]}"
+                yield check, f"answer '{self.whole.trial.label}': check '{check}' run whole {ways[0]}; split: {ways[1]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from grader.rules import require_sound
 from grader.trial import Result, Status, Step, Trial, Workshop
 
 NOT_WRITTEN = ("NotImplementedError", "NameError")  # the second where the stub stands in a class that is not there then
+SLIP = re.compile("AttributeError: module '.*' has no attribute")
 KILL_SHARE = 0.95  # of a chapter's mutants, the explained survivors counted against it
 ANSWER_SECONDS = 1.0  # that a student waits for a check
 TRIAL_TIMEOUT = 60.0  # seconds for all answers and checks of a chapter
@@ -25,12 +27,17 @@ PATIENCE, LEAST_TIMEOUT = 10.0, 3.0  # a mutant may take this many times the ref
 
 @dataclass(frozen=True)
 class WrongReport:
-    """What became of a wrong answer: the own checks that it lost, those it had to lose but did not, and others' that it lost."""
+    """What became of a wrong answer.
+
+    The own checks that it lost, those that it had to lose but did not, others' that it lost, and the slip of the pen for which alone
+    it failed, if so.
+    """
 
     id: str
     caught: tuple[str, ...]
     missed: tuple[str, ...]
     disturbed: tuple[str, ...]
+    slip: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class ExerciseReport:
     id: str
     points: float
     wrongs: tuple[WrongReport, ...]
-    rights: dict[str, tuple[str, ...]]  # right answer → checks that it lost (none, where all is well)
+    rights: dict[str, dict[str, str]]  # right answer → checks that it lost (none, where all is well) → their messages
     alone: tuple[str, ...]  # checks that the reference loses when no other exercise's answer is there
     mutants: int
     unexplained: tuple[Mutant, ...]
@@ -59,11 +66,12 @@ class Report:
 
     name: str
     exercises: tuple[ExerciseReport, ...]
+    places: dict[str, str]  # cell → file:line of it
     refused: dict[str, str] = field(default_factory=dict)  # check that the reference answers lose → the message
     blank_earns: tuple[str, ...] = ()
     blank_blamed: dict[str, str] = field(default_factory=dict)  # visible check that finds another fault than that nothing is written → it
     waits: dict[str, float] = field(default_factory=dict)  # visible check → seconds until it accepts an answer, the least of several tries
-    disagreements: tuple[str, ...] = ()  # answers that the engine marks otherwise
+    disagreements: tuple[tuple[str, str], ...] = ()  # check → where the engine marks otherwise
     seconds: float = 0.0
 
     @property
@@ -77,38 +85,53 @@ class Report:
         return sum(exercise.killed for exercise in self.exercises)
 
     def faults(self) -> Iterator[str]:
-        """Yield one line for everything that must not be; none where the chapter is proved."""
+        """Yield one line for everything that must not be, with its place and the remedy; none where the chapter is proved."""
+        for cell, fault in self._faults():
+            yield f"{self.places.get(cell, self.name)}: {fault}"
+
+    def _faults(self) -> Iterator[tuple[str, str]]:
         for check, message in self.refused.items():
-            yield f"the reference answers lose '{check}': {message}"
+            yield check, f"the reference answers lose '{check}': {message}"
+        if self.refused:
+            return  # whatever else is found follows from it
         for check in self.blank_earns:
-            yield f"the blank notebook earns '{check}': let the check call the answer"
+            yield check, f"the blank notebook earns '{check}': let the check call the answer"
         for check, message in self.blank_blamed.items():
-            yield f"the blank notebook's '{check}' says \"{message[:80]}\": let it raise the NotImplementedError that comes from the answer"
+            what = f"the blank notebook's '{check}' says \"{message[:80]}\""
+            yield check, f"{what}: let it raise the NotImplementedError that comes from the answer"
         for check, seconds in self.waits.items():
             if seconds > ANSWER_SECONDS:
-                yield f"'{check}' takes {seconds:.1f} s: let it ask for less, a student should wait for {ANSWER_SECONDS:g} s at most"
+                what = f"'{check}' takes {seconds:.1f} s"
+                yield check, f"{what}: let it ask for less, a student should wait for {ANSWER_SECONDS:g} s at most"
         yield from self.disagreements
         for exercise in self.exercises:
             yield from _exercise_faults(exercise)
         if self.killed < KILL_SHARE * self.mutants:
-            yield f"only {self.killed} of {self.mutants} mutants are killed; at least {KILL_SHARE:.0%} must be"
+            yield "", f"only {self.killed} of {self.mutants} mutants are killed; at least {KILL_SHARE:.0%} must be"
 
 
-def _exercise_faults(exercise: ExerciseReport) -> Iterator[str]:
+def _exercise_faults(exercise: ExerciseReport) -> Iterator[tuple[str, str]]:
     for wrong in exercise.wrongs:
         for check in wrong.missed:
-            yield f"wrong answer '{wrong.id}' is accepted by '{check}', which must catch it"
+            what = f"wrong answer '{wrong.id}' is accepted by '{check}', which must catch it"
+            yield wrong.id, f"{what}: sharpen the check, or take it out of fails="
         for check in wrong.disturbed:
-            yield f"wrong answer '{wrong.id}' costs another exercise's check '{check}'"
+            yield (
+                wrong.id,
+                f"wrong answer '{wrong.id}' costs another exercise's check '{check}': undo in its own checks what it does",
+            )
+        if wrong.slip:
+            yield wrong.id, f"wrong answer '{wrong.id}' fails by nothing but a slip of the pen ({wrong.slip}): correct the name"
     for right, lost in exercise.rights.items():
-        if lost:
-            yield f"right answer '{right}' is refused by {', '.join(lost)}"
+        for check, message in lost.items():
+            yield right, f"right answer '{right}' is refused by '{check}'{f': {message}' if message else ''}"
     if exercise.alone:
-        yield f"exercise '{exercise.id}' alone, without the other answers, loses {', '.join(exercise.alone)}"
+        yield exercise.id, f"exercise '{exercise.id}' alone, without the other answers, loses {', '.join(exercise.alone)}"
     for mutant in exercise.unexplained:
-        yield f"a mutant of '{exercise.id}' survives, and no survives=\"{exercise.id}\" cell lists it: `{mutant.statement}`"
+        what = f"a mutant of '{exercise.id}' survives, and no survives=\"{exercise.id}\" cell lists it: `{mutant.statement}`"
+        yield exercise.id, f"{what}: sharpen a check, or list it there with the reason why no check can catch it"
     for statement in exercise.stale:
-        yield f'survives="{exercise.id}" lists `{statement}`, which is no surviving mutant: delete the line'
+        yield exercise.id, f'survives="{exercise.id}" lists `{statement}`, which is no surviving mutant: delete the line'
 
 
 def audits(chapters: Sequence[Chapter], *, split_mutants: bool = True) -> Iterator[Report | GraderError]:
@@ -149,8 +172,9 @@ def audit(chapter: Chapter, jobs: int | None = None, *, split_mutants: bool = Tr
         both_ways = [result for result in proof.results if split_mutants or not result.trial.first_failure]
         disagreements = tuple(differences(chapter, lesson, both_ways, jobs))
     except GraderError as error:  # a check that cannot be split: told with everything else that is wrong
-        disagreements = (str(error),)
-    return Report(lesson.name, exercises, refused, earned, blamed, waits, disagreements, time.perf_counter() - start)
+        disagreements = (("", str(error)),)
+    places = {cell.id: f"{os.path.relpath(lesson.path, chapter.root)}:{cell.line}" for cell in reversed(lesson.cells) if cell.id}
+    return Report(lesson.name, exercises, places, refused, earned, blamed, waits, disagreements, time.perf_counter() - start)
 
 
 class _Proof:
@@ -169,7 +193,10 @@ class _Proof:
         variants = [*exercise.wrongs, *exercise.rights]
         trials = [_one_answer(exercise, cell.source, cell.id) for cell in variants]
         alone, *results = self._run([_one_answer(exercise, exercise.answer.source, f"{exercise.id} alone"), *trials], TRIAL_TIMEOUT)
-        lost = {cell.id: result.lost(own) for cell, result in zip(variants, results, strict=True)}
+        lost = {
+            cell.id: {check: result.outcomes[check].message for check in result.lost(own)}
+            for cell, result in zip(variants, results, strict=True)
+        }
         disturbed = self._disturbed(exercise, variants)
         found = mutants(exercise.answer.source)
         seconds = sum(self.reference.outcomes[test].seconds for test in own)
@@ -180,7 +207,7 @@ class _Proof:
             id=exercise.id,
             points=exercise.points,
             wrongs=tuple(_wrong_report(cell, lost[cell.id], disturbed.get(cell.id, ())) for cell in exercise.wrongs),
-            rights={cell.id: (*lost[cell.id], *disturbed.get(cell.id, ())) for cell in exercise.rights},
+            rights={cell.id: lost[cell.id] | dict.fromkeys(disturbed.get(cell.id, ()), "") for cell in exercise.rights},
             alone=alone.lost(own),
             mutants=len(found),
             unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
@@ -221,8 +248,10 @@ def answered(
         return dict(zip(answers, workshop.run(trials, timeout), strict=True))
 
 
-def _wrong_report(cell: Cell, caught: tuple[str, ...], disturbed: tuple[str, ...]) -> WrongReport:
-    return WrongReport(cell.id, caught, tuple(check for check in cell.fails if check not in caught), disturbed)
+def _wrong_report(cell: Cell, lost: dict[str, str], disturbed: tuple[str, ...]) -> WrongReport:
+    missed = tuple(check for check in cell.fails if check not in lost)
+    (message, *others) = {*lost.values()} or {""}
+    return WrongReport(cell.id, tuple(lost), missed, disturbed, message if SLIP.match(message) and not others else "")
 
 
 def _step(cell: Cell) -> Step:

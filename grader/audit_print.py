@@ -39,7 +39,7 @@ def show(report: Report, lesson: Lesson, console: Console) -> None:
             )
             console.print(diff(answers[exercise.id], mutant.source), markup=False)
     for fault in report.faults():
-        console.print(f"{report.name}: {fault}", style="red", markup=False)
+        console.print(fault, style="red", markup=False)
 
 
 def _wrongs(exercise: ExerciseReport) -> str:

@@ -162,7 +162,7 @@ def _first_difference(committed: NotebookNode, wanted: NotebookNode) -> str:
     for position, (old, new) in enumerate(zip(committed.cells, wanted.cells, strict=False), start=1):
         if old != new:
             parts = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-            return f"cell {position} ('{new.id}') is not what the source says: its {', '.join(parts)} differ"
+            return f"cell {position} ('{new.id}') is not what the source says: its {', '.join(parts)} differ{'s' * (len(parts) == 1)}"
     if len(committed.cells) != len(wanted.cells):
         return f"{len(committed.cells)} cells where the source says {len(wanted.cells)}"
     return "its metadata or its formatting is not what the builder writes"

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from grader.course import Chapter, Course
-from grader.errors import GraderError
+from grader.errors import GraderError, LessonError
 from grader.safe_text import visible
 
 if TYPE_CHECKING:
@@ -82,9 +82,14 @@ def build(
             console.print(f"wrote {page.relative_to(course.root)}")
 
 
+def _number_of(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 @app.command()
 def new(
-    number: Annotated[str, typer.Argument(help="Two digits.")], title: Annotated[str, typer.Option(help="The chapter's title.")]
+    number: Annotated[str, typer.Argument(help="Two digits.", metavar="LESSON")],
+    title: Annotated[str, typer.Option(help="The chapter's title.")],
 ) -> None:
     """Write the lesson of a new chapter, which builds, checks and audits green, and build it."""
     from grader.new import new_lesson
@@ -99,7 +104,9 @@ def new(
 def watch(lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")]) -> None:
     """Build a chapter whenever its lesson is saved, until Ctrl-C."""
     course, (chapter,) = select([lesson])
-    console.print(f"watching {chapter.source.relative_to(course.root)}; in JupyterLab, reload the notebook when it says so")
+    console.print(
+        f"watching {chapter.source.relative_to(course.root)}; Ctrl-C ends it. When it says `wrote`, reload the notebook in JupyterLab"
+    )
     seen = None
     while True:
         saved = chapter.source.stat().st_mtime_ns if chapter.source.is_file() else None  # an editor may replace the file
@@ -124,11 +131,12 @@ def check(lessons: Lessons = None) -> None:
     course, chapters = select(lessons)
     errors = [] if lessons else [*orphans(course), *readme(course), *welcome(course)]
     for chapter, found in run(course, chapters):
-        console.print(f"{chapter.name}: {'ok' if not found else f'{len(found)} errors'}")
+        count = sum(len(error.findings) if isinstance(error, LessonError) else 1 for error in found)
+        console.print(f"{chapter.name}: {_number_of(count, 'error') if count else 'ok'}")
         errors += found
     for error in errors:
         console.print(str(error), style="red", markup=False)
-    console.print(f"checked {len(chapters)} chapters in {time.perf_counter() - start:.1f} s")
+    console.print(f"checked {_number_of(len(chapters), 'chapter')} in {time.perf_counter() - start:.1f} s")
     if errors:
         raise typer.Exit(1)
 
@@ -197,7 +205,7 @@ def audit(
         if any(True for _ in report.faults()):
             failed.append(chapter.name)
     verdict = f"not proved: {', '.join(failed)}" if failed else "all proved"
-    console.print(f"audited {len(chapters)} chapters in {time.perf_counter() - start:.1f} s, {verdict}")
+    console.print(f"audited {_number_of(len(chapters), 'chapter')} in {time.perf_counter() - start:.1f} s, {verdict}")
     if failed:
         raise typer.Exit(1)
 

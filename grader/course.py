@@ -110,7 +110,7 @@ class Course:
         chosen: list[Chapter] = []
         for wanted in selection:
             name = Path(wanted).stem
-            matches = [chapter for chapter in found if chapter.name == name or chapter.number == name]
+            matches = [chapter for chapter in found if chapter.name == name or chapter.number == name.zfill(2)]
             if not matches:
                 known = ", ".join(chapter.name for chapter in found) or "none"
                 raise GraderError(f"no chapter '{wanted}' in {self.root}\n    remedy: choose one of: {known}")

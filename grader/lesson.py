@@ -20,6 +20,7 @@ from grader.errors import Finding, LessonError
 
 BEGIN_SOLUTION, END_SOLUTION = "# BEGIN SOLUTION", "# END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")  # what nbgrader's ClearSolutions writes
+IDS_ARE = "an id is made of lower-case letters a–z, digits, and single hyphens between them"
 MARKER = re.compile(r"^# %%")
 SECTION_KEY = "section"  # in the metadata of a check: where to read again
 HEADING = re.compile(r"^### Exercise (?P<number>\d+): (?P<title>.+) \((?P<points>\d+) points?\)$", re.MULTILINE)  # above an exercise
@@ -239,6 +240,8 @@ def read(path: Path) -> Lesson:
         raise LessonError(
             [Finding(path, 1, "", "the first line is not a cell marker", "begin the file with `# %% [markdown]`, without a header")]
         )
+    if almost := [number for number, line in enumerate(text.splitlines(), start=1) if line.startswith("#%%")]:
+        raise LessonError([Finding(path, number, "", "a marker without its space", "write `# %%`") for number in almost])
     _refuse_code_in_prose(path, text, markers)
     notebook = jupytext.reads(text, fmt="py:percent")
     notebook.metadata["jupytext"] = {"notebook_metadata_filter": "-all"}
@@ -280,9 +283,10 @@ def _require_fixed_point(path: Path, text: str, again: str) -> None:
     here = lines[number - 1] if number <= len(lines) else "(end of file)"
     there = others[number - 1] if number <= len(others) else "(end of file)"
     found = f"jupytext would write this line as {there[:80]!r}, not {here[:80]!r}"
-    raise LessonError(
-        [Finding(path, number, "", found, "use no `%` or `!` magics, one blank line between cells, and one newline at the end")]
-    )
+    remedy = "use no `%` or `!` magics, one blank line between cells, and one newline at the end"
+    if MARKER.match(here) and not here.isascii():
+        found, remedy = f"a marker with a letter that is none of a–z: {here[:80]}", IDS_ARE
+    raise LessonError([Finding(path, number, "", found, remedy)])
 
 
 def _solution_lines(source: str) -> Iterator[tuple[str, bool]]:

@@ -115,7 +115,9 @@ def new_lesson(course: Course, number: str, title: str) -> Path:
         raise GraderError(f"chapter {number} is there already: {taken[0]}\n    remedy: choose another number")
     slug = _slug(title)
     if not slug or "\n" in title:
-        raise GraderError(f"no folder can be named after {title!r}\n    remedy: a title of one line with some Latin letters")
+        raise GraderError(
+            f'no folder can be named after {title!r}\n    remedy: a title of one line with some Latin letters, such as TITLE="Graphs"'
+        )
     name = f"{number}_{slug}"
     path = course.root / "solutions" / name / f"{name}.py"
     write_if_changed(path, SKELETON.format(title=title.strip()).encode())

@@ -9,6 +9,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 
 from grader import names
 from grader.errors import Finding, LessonError
@@ -16,6 +17,7 @@ from grader.lesson import (
     BEGIN_SOLUTION,
     END_SOLUTION,
     HEADING,
+    IDS_ARE,
     MARKDOWN_ROLES,
     POINTS_ROLES,
     SURVIVOR,
@@ -32,6 +34,7 @@ LIKE_A_SOLUTION_MARKER = re.compile(r"(BEGIN|END)[\s_]*SOLUTION", re.IGNORECASE)
 LIKE_A_HIDDEN_MARKER = re.compile(r"(BEGIN|END)[\s_]*HIDDEN", re.IGNORECASE)
 MARKDOWN_MARKERS = {"<!-- BEGIN SOLUTION -->", "<!-- END SOLUTION -->"}
 KEYS = {role: {"points"} for role in POINTS_ROLES} | {Role.WRONG: {"fails"}, Role.LESSON: {"needs", "sittings"}}
+UNREADABLE = "incorrectly_encoded_metadata"  # jupytext's key for what it cannot read of a marker
 MIN_WRONG, MIN_RIGHT = 2, 1
 HEADLINE = 100  # characters: it is one row of a table
 GIVEN_AWAY = 16  # characters of a line of the answer that no mistake may quote
@@ -39,7 +42,9 @@ GIVEN_AWAY = 16  # characters of a line of the answer that no mistake may quote
 
 def require_sound(lesson: Lesson) -> None:
     """Raise LessonError with every finding of every rule; return where there is none."""
-    findings = [*_syntax(lesson)] or [finding for rule in RULES for finding in rule(lesson)]
+    findings: list[Finding] = []
+    for rules in ((_syntax,), (_roles_and_keys,), RULES):  # what one stage finds, the next would only repeat in other words
+        findings = findings or [finding for rule in rules for finding in rule(lesson)]
     if findings:
         raise LessonError(sorted(findings, key=lambda finding: finding.line))
 
@@ -60,15 +65,17 @@ def _syntax(lesson: Lesson) -> Iterator[Finding]:
 
 def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
     """Unknown roles, a role on the wrong kind of cell, ids that nbgrader refuses."""
-    known = ", ".join(role.value for role in Role if role.value)
+    roles = [role.value for role in Role if role.value]
+    places = "points= goes with graded cells, fails= with wrong, needs= and sittings= with the first cell"
     for cell in lesson.cells:
         for key in sorted(set(cell.keys) - KEYS.get(cell.role, set()) - {"tags"}):
-            yield _finding(
-                lesson,
-                cell,
-                f"unknown role or key '{key}={cell.keys[key]!r}'",
-                f"roles are {known}; points= goes with graded cells, fails= with wrong, needs= and sittings= with the first cell",
-            )
+            if key == UNREADABLE:
+                remedy = 'put each value in straight double quotes, as in `exercise="softmax"`'
+                yield _finding(lesson, cell, f"the marker cannot be read: {cell.keys[key]}", remedy)
+                continue
+            meant = get_close_matches(key, [*roles, "points", "fails", "needs", "sittings", "tags"], 1)
+            remedy = f"did you mean {meant[0]}=? " if meant and meant[0] != key else ""
+            yield _finding(lesson, cell, f"unknown role or key {key}=", f"{remedy}roles are {', '.join(roles)}; {places}")
         if cell.role is Role.LESSON:
             continue
         if cell.keys.get("tags"):
@@ -80,7 +87,7 @@ def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
             marker = f'# %% [markdown] {cell.role.value}="…"' if wanted == "markdown" else f'# %% {cell.role.value}="…"'
             yield _finding(lesson, cell, f"role '{cell.role.value}' stands on a {cell.kind} cell", f"write `{marker}`")
         if not ID.match(cell.id):
-            yield _finding(lesson, cell, f"'{cell.id}' is not an id", "use lower-case letters, digits and single hyphens")
+            yield _finding(lesson, cell, f"'{cell.id}' is not an id", IDS_ARE)
 
 
 def _first_cell(lesson: Lesson) -> Iterator[Finding]:
@@ -182,21 +189,29 @@ def _exercises_are_complete(lesson: Lesson) -> Iterator[Finding]:
                 yield _finding(lesson, exercise.answer, f"the exercise has {found}", remedy)
 
 
+def _variants_answer(lesson: Lesson) -> Iterator[Finding]:
+    """A wrong or right answer that defines something else fails for that reason alone, and proves nothing."""
+    for exercise in lesson.exercises:
+        for cell in (*exercise.wrongs, *exercise.rights):
+            for name in sorted(names.bound(exercise.answer.source) - names.bound(cell.source)):
+                found = f"it does not define '{name}', as the exercise '{exercise.id}' does"
+                yield _finding(lesson, cell, found, "a wrong or right answer is a whole answer: is a name misspelt?")
+
+
 def _headings(lesson: Lesson) -> Iterator[Finding]:
     """The statement above an exercise says its number and its points."""
     for number, exercise in enumerate(lesson.exercises, start=1):
         match = HEADING.search(exercise.statement.source) if exercise.statement else None
         wanted = f"### Exercise {number}: … ({exercise.points:g} point{'s' if exercise.points != 1 else ''})"
         if match is None:
-            yield _finding(
-                lesson, exercise.answer, "no statement stands above the exercise", f"begin the markdown cell above it with `{wanted}`"
-            )
+            remedy = f"begin the markdown cell above it with `{wanted}`, and move what stands between them away"
+            yield _finding(lesson, exercise.answer, "no statement stands directly above the exercise", remedy)
         elif (int(match["number"]), float(match["points"])) != (number, exercise.points):
             yield _finding(
                 lesson,
                 exercise.statement or exercise.answer,
                 f"the heading says '{match.group()}'",
-                f"write `{wanted}`: the checks give {exercise.points:g}",
+                f"write `{wanted}`: it is exercise {number} of the chapter, and its checks give {exercise.points:g}",
             )
 
 
@@ -330,7 +345,6 @@ def _survivors(lesson: Lesson) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Lesson], Iterator[Finding]], ...] = (
-    _roles_and_keys,
     _first_cell,
     _unique_ids,
     _cells_follow_their_exercise,
@@ -338,6 +352,7 @@ RULES: tuple[Callable[[Lesson], Iterator[Finding]], ...] = (
     _fails_names_checks,
     _mistakes,
     _exercises_are_complete,
+    _variants_answer,
     _headings,
     _solution_markers,
     _last_statements,

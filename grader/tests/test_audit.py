@@ -30,11 +30,12 @@ def test_the_tiny_lesson_is_proved(chapter: Chapter) -> None:
 # (what was planted, text in the tiny lesson, its replacement, words of the fault)
 PLANTED = [
     ("a wrong answer that is accepted", "def length(x, y):\n    return 5.0", "def length(x, y):\n    return abs(complex(x, y))", "'length-table' is accepted by 'length-negative'"),
-    ("a right answer that is refused", "return list(map(lambda value: value + value, values))", "return list(map(str, values))", "right answer 'double-map' is refused"),
+    ("a right answer that is refused", "return list(map(lambda value: value + value, values))", "return list(map(str, values))", "right answer 'double-map' is refused by 'double-by-hand': AssertionError: double([1, 2.5]) should be [2, 5], got ['1.0', '2.5']"),
     ("a reference answer that fails", "return math.sqrt(x * x + y * y)", "return math.sqrt(x * x + y * y) + 1", "the reference answers lose 'length-by-hand'"),
     ("a check that cannot fail", "found = double([1.0, 2.5])", "found = [2.0, 5.0]", "the blank notebook earns 'double-by-hand'"),
     ("a check that blames an answer not yet written", "found = length(3.0, 4.0)\n", "try:\n    found = length(3.0, 4.0)\nexcept Exception as error:\n    found = repr(error)\n", "the blank notebook's 'length-by-hand' says"),
     ("a check that keeps a student waiting", "found = double([1.0, 2.5])\n", "import time\n\ntime.sleep(1.01)\nfound = double([1.0, 2.5])\n", "'double-by-hand' takes 1.0 s"),
+    ("a wrong answer with a slip of the pen", "def length(x, y):\n    return 5.0", "def length(x, y):\n    return math.sqr(x * x + y * y)", "fails by nothing but a slip of the pen (AttributeError: module 'math' has no attribute 'sqr'"),
     ("a mutant that no check kills", "return math.sqrt(x * x + y * y)", "return math.sqrt(x * x + y * y + 0.0 * y)", "a mutant of 'length' survives"),
     ("a wrong answer that disturbs others", "def length(x, y):\n    return 5.0", "def length(x, y):\n    import builtins\n\n    builtins.print = None\n    return 5.0", "costs another exercise's check 'double-"),
     ("a survivor that is killed", '# %% [markdown] explanation="double"', '# %% [markdown] survives="double"\n# - `return []`: no one would write it\n\n# %% [markdown] explanation="double"', "is no surviving mutant"),

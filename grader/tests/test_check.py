@@ -41,7 +41,7 @@ EDITED_SOURCES = [
         "return [value * 2 for value in values]",
         "cell 9 ('double')",
     ),
-    ("other points", "points=3", "points=4", "the checks give 6"),
+    ("other points", "points=3", "points=4", "its checks give 6"),
     ("a check with another id", 'check="length-by-hand" points=2', 'check="length-first" points=2', "fails"),
     ("a cell that is gone", "\n\n# %%\nprint(math.hypot(6.0, 8.0))\n", "\n", "cells where the source says"),
     ("a file that jupytext would write in another way", "# %%\nprint(math.hypot(6.0, 8.0))", "# The end.", "jupytext would write"),

@@ -12,9 +12,12 @@ from grader.tests.conftest import edit
 
 # (what the author did, text in the tiny lesson, its replacement, words of the message)
 MALFORMED = [
-    ("an unknown role", '# %% check="length-by-hand" points=2', '# %% chek="length-by-hand" points=2', "unknown role or key 'chek"),
-    ("an unquoted role", '# %% check="length-by-hand" points=2', "# %% check=length-by-hand points=2", "unknown role or key"),
+    ("an unknown role", '# %% check="length-by-hand" points=2', '# %% chek="length-by-hand" points=2', "unknown role or key chek=\n    remedy: did you mean check=? "),
+    ("an unquoted role", '# %% check="length-by-hand" points=2', "# %% check=length-by-hand points=2", "put each value in straight double quotes"),
     ("a duplicate id", '# %% wrong="length-table"', '# %% wrong="length-sum"', "the id 'length-sum' is taken by line"),
+    ("an id with an umlaut", '# %% wrong="length-table"', '# %% wrong="länge-table"', "letters a–z"),
+    ("a marker without a space", '# %% wrong="length-table"', '#%% wrong="length-table"', "a marker without its space"),
+    ("a wrong answer of another name", "def length(x, y):\n    return 5.0", "def lenght(x, y):\n    return 5.0", "it does not define 'length', as the exercise 'length' does"),
     ("an id with a capital", '# %% wrong="length-table"', '# %% wrong="length-Table"', "is not an id"),
     ("a check of no exercise", '# %% check="length-by-hand"', '# %% check="width-by-hand"', "no exercise owns 'width-by-hand'"),
     ("a check before its exercise", '# %% check="length-by-hand"', '# %% check="double-first"', "it stands before its exercise 'double'"),
@@ -33,9 +36,9 @@ MALFORMED = [
     ("a mistake without a headline", "# Adds the two sides.\n#\n", "", "no headline, or no explanation"),
     ("a headline that is too long", "# Adds the two sides.", f"# Adds the {'very ' * 20}two sides.", "no headline, or no explanation"),
     ("a mistake that gives the answer away", "# Adds the two sides.\n#\n", "# Adds the two sides.\n#\n# return math.sqrt(x * x + y * y)\n", "it gives the answer away"),
-    ("a heading with other points", "arrow (5 points)", "arrow (6 points)", "the checks give 5"),
+    ("a heading with other points", "arrow (5 points)", "arrow (6 points)", "its checks give 5"),
     ("a heading with another number", "### Exercise 2", "### Exercise 3", "Exercise 2: … (3 points)"),
-    ("no heading", "### Exercise 2: doubling (3 points)", "Doubling.", "no statement stands above"),
+    ("no heading", "### Exercise 2: doubling (3 points)", "Doubling.", "no statement stands directly above"),
     ("a marker with a stray space", "    # BEGIN SOLUTION\n    return math", "    # BEGIN  SOLUTION\n    return math", "a solution marker with a stray character"),
     ("a marker without its space", "    # BEGIN SOLUTION\n    return math", "    #BEGIN SOLUTION\n    return math", "a solution marker with a stray character"),
     ("a marker with a space at its end", "    # BEGIN SOLUTION\n    return math", "    # BEGIN SOLUTION \n    return math", "a solution marker with a stray character"),

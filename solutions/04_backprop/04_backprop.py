@@ -3078,7 +3078,8 @@ def descend_(w, lr):
 # Leaves the caller's w as it was.
 #
 # After `descend_` with w = (1, 2), the gradient (10, -10) and lr 0.1, w is still (1, 2). A step that is worked out into a new tensor only
-# has a name inside your function. Print `id(w)` inside, before and after the step, and read what the statement means by in place.
+# has a name inside your function: which line changes w, and which tensor does it change? Print `id(w)` inside, before and after the step,
+# and read what the statement means by in place.
 
 # %% wrong="detach-grad-kept" fails="detach-step"
 def unit_length(v):

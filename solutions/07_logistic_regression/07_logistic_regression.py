@@ -976,7 +976,7 @@ def threshold_for_recall(p, y, r):
 
 
 # %% [markdown] mistake="threshold-precision"
-# Does not compare the recall with r, but the precision, say, or nothing at all.
+# What is compared with r is not the recall.
 #
 # In the example you return 0.9 for every `r`. The one sample called there is a positive, so the precision is 1; but one of three positives
 # is found, and the recall is 1/3. What do you compare with `r`, and by which count must you divide?

@@ -563,8 +563,9 @@ class GroupSGD:
 # %% [markdown] mistake="groups-rebinds"
 # `step()` leaves the parameters themselves unchanged.
 #
-# From 1, with gradient 2 and rate 0.5, the parameter should be 0, and it is still 1 after the step. A result that is a new tensor the
-# network never sees: compare `id(...)` before and after the line that should move a parameter, and ask what "in place" means.
+# From 1, with gradient 2 and rate 0.5, the parameter should be 0, and it is still 1 after the step. Is the line that should move a
+# parameter reached? If so, compare `id(...)` before and after it: a result that is a new tensor the network never sees. What does "in
+# place" mean?
 
 # %% right="groups-flat"
 class GroupSGD:

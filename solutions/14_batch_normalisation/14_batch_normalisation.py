@@ -1995,9 +1995,9 @@ def fold_bn(linear, bn):
 # %% [markdown] mistake="fold-columns"
 # Mixes up the rows of `W`, one for each output, with its columns, one for each input.
 #
-# Where D is not C there is an error. Take W with ones everywhere, shape (2, 2), and the factors 1 and 10: the second output should be ten
-# times as large, and it does not matter which input it comes from. Which outputs does row c of `W` make, and in which order does
-# `nn.Linear` take its two sizes?
+# With D = 3 and C = 2 there is an error. With D = C there is none, and the result is right or wrong: take W with ones everywhere, shape (2,
+# 2), and the factors 1 and 10. The second output should be ten times as large as the first, whichever input it comes from; is yours? Which
+# outputs does row c of `W` make, and in which order does `nn.Linear` take its two sizes?
 
 # %% wrong="fold-left-in-eval" fails="fold-equal fold-untouched"
 def fold_bn(linear, bn):

@@ -3232,7 +3232,7 @@ def temperature_probs(logits, temperature):
 
 
 # %% [markdown] mistake="warmth-after-softmax"
-# The temperature has no effect: the softmax comes before the division, or there is none.
+# A temperature above 0 has no effect: the softmax comes before the division, or there is none.
 #
 # The logits 0 and ln 3 give [0.25, 0.75] at temperature 0.5, and at 2 as well. To divide all probabilities by one number and normalise
 # again undoes itself. Where does the temperature stand in the definition, and where in your code?
@@ -3339,10 +3339,10 @@ def temperature_probs(logits, temperature):
 
 
 # %% [markdown] mistake="warmth-float32-at-zero"
-# At temperature 0 returns another dtype than that of `logits`.
+# At temperature 0 the dtype of the result does not follow that of `logits`.
 #
 # Float64 logits give float64 at every temperature except 0: there your ones and zeros have a type of their own. Print the dtype of the
-# result at temperature 0 and at 1, and compare with what the statement says about the returned tensor.
+# result for float64 logits at temperature 0 and at 1, and compare with what the statement says about the returned tensor.
 
 # %% right="warmth-power"
 def temperature_probs(logits, temperature):
