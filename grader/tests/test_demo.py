@@ -38,7 +38,7 @@ def test_the_demo_grades_a_class_of_twelve_and_every_mark_is_as_expected(
     built: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(built.root)
-    monkeypatch.setattr("grader.cli.console", Console(file=io.StringIO(), width=140))
+    monkeypatch.setattr("grader.cli.instructors.console", Console(file=io.StringIO(), width=140))
     result = CliRunner().invoke(app, ["demo", "--folder", str(tmp_path / "demo"), "--check-seconds", "1"])
     assert result.exit_code == 0, result.output
     copy = Course(tmp_path / "demo")
@@ -55,7 +55,7 @@ def test_a_class_goes_from_canvas_to_canvas_and_a_mark_that_is_not_as_expected_i
     built: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(built.root)
-    monkeypatch.setattr("grader.cli.console", Console(file=io.StringIO(), width=140))
+    monkeypatch.setattr("grader.cli.instructors.console", Console(file=io.StringIO(), width=140))
     result = CliRunner().invoke(app, ["demo-class", "01", "--students", "15", "--folder", str(tmp_path / "class")])
     assert result.exit_code == 0, result.output
     assert not built.gradebook.exists()
@@ -87,7 +87,7 @@ def test_a_mark_that_is_not_as_expected_is_told(built: Course) -> None:
 def test_grade_and_feedback_are_commands_and_a_bad_submission_is_a_result(built: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(built.root)
     output = io.StringIO()
-    monkeypatch.setattr("grader.cli.console", Console(file=output, width=140))
+    monkeypatch.setattr("grader.cli.instructors.console", Console(file=output, width=140))
     for student, content in (("broken", "{"), ("right", load_text(built))):
         folder = built.gradebook / "submitted" / student / "01_tiny"
         folder.mkdir(parents=True)

@@ -27,7 +27,7 @@ from distributed.scheduler import KilledWorker, WorkerState
 from sqlalchemy import Engine, event
 
 from grader import files, ledger
-from grader.cli import interruptible
+from grader.cli.common import interruptible
 from grader.course import Course
 from grader.engine.fleet import Fleet
 from grader.engine.plan import Plan, Task

@@ -1,31 +1,20 @@
-"""The `grader` command: parses, calls, prints."""
+"""What instructors call, in the order of a deadline: from what is given out to marks, a report, feedback and the export."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from grader.course import Chapter, Course
-from grader.errors import GraderError, LessonError
+from grader.cli.common import Lessons, console, fail, interruptible, select
 from grader.safe_text import visible
 
-if TYPE_CHECKING:
-    from grader.proof import Step
+app = typer.Typer()
+PANEL = "For instructors"
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-
-WATCH_SECONDS = 0.5  # between two looks at a lesson
 MOST_FREQUENT = 5  # mistakes of a class that are told in the terminal
 UNGRADED = "nothing of what was asked for is graded\n    remedy: run `make grade`"
 UNSAFE = """WITHOUT A SANDBOX: what students wrote runs with your rights. It can read the solutions and the gradebook, change marks, delete
@@ -39,109 +28,7 @@ class Engine(StrEnum):
     NBGRADER = "nbgrader"
 
 
-Lessons = Annotated[list[str] | None, typer.Argument(help="Chapters by number, name or path; all where none is named.")]
-
-
-def select(lessons: list[str] | None) -> tuple[Course, list[Chapter]]:
-    """Return the course and the chapters that the command line names."""
-    course = Course.find()
-    return course, course.chapters(lessons)
-
-
-def fail(error: GraderError | str) -> NoReturn:
-    """Print the error and leave with exit code 1."""
-    console.print(str(error), style="red", markup=False)
-    raise typer.Exit(1)
-
-
-@app.command()
-def build(
-    lessons: Lessons = None,
-    force: Annotated[bool, typer.Option(help="Execute even where no code changed.")] = False,
-    figures: Annotated[Path | None, typer.Option(help="Also save the figures of executed notebooks below this folder.")] = None,
-) -> None:
-    """Build the instructor and student notebooks of what changed."""
-    from grader import readme, welcome
-    from grader.build import build as run
-
-    course, chapters = select(lessons)
-    failed = False
-    for built in run(course, chapters, force=force or figures is not None, figures=figures):
-        if built.error:
-            failed = True
-            console.print(str(built.error), style="red", markup=False)
-        else:
-            what = "executed" if built.executed else "up to date" if not built.written else "rebuilt"
-            console.print(
-                f"{built.chapter.name}: {what}", *(f"\n    wrote {path.relative_to(course.root)}" for path in built.written), sep=""
-            )
-    if failed:
-        raise typer.Exit(1)
-    for page, changed in ((course.readme, readme.update(course)), (welcome.path(course), welcome.update(course))):
-        if changed:
-            console.print(f"wrote {page.relative_to(course.root)}")
-
-
-def _number_of(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
-@app.command()
-def new(
-    number: Annotated[str, typer.Argument(help="Two digits.", metavar="LESSON")],
-    title: Annotated[str, typer.Option(help="The chapter's title.")],
-) -> None:
-    """Write the lesson of a new chapter, which builds, checks and audits green, and build it."""
-    from grader.new import new_lesson
-
-    course = Course.find()
-    path = new_lesson(course, number, title)
-    console.print(f"wrote {path.relative_to(course.root)}")
-    build([number])
-
-
-@app.command()
-def watch(lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")]) -> None:
-    """Build a chapter whenever its lesson is saved, until Ctrl-C."""
-    course, (chapter,) = select([lesson])
-    console.print(
-        f"watching {chapter.source.relative_to(course.root)}; Ctrl-C ends it. When it says `wrote`, reload the notebook in JupyterLab"
-    )
-    seen = None
-    while True:
-        saved = chapter.source.stat().st_mtime_ns if chapter.source.is_file() else None  # an editor may replace the file
-        if saved and saved != seen:
-            seen = saved
-            try:  # what is wrong, the next save may mend
-                build([chapter.name])
-            except GraderError as error:  # also of another lesson, which the tables of chapters read
-                console.print(str(error), style="red", markup=False)
-            except typer.Exit:
-                continue  # the reason has been printed
-        time.sleep(WATCH_SECONDS)
-
-
-@app.command()
-def check(lessons: Lessons = None) -> None:
-    """Prove that the committed notebooks are what the sources say, and leak nothing."""
-    from grader.check import check as run
-    from grader.check import orphans, readme, welcome
-
-    start = time.perf_counter()
-    course, chapters = select(lessons)
-    errors = [] if lessons else [*orphans(course), *readme(course), *welcome(course)]
-    for chapter, found in run(course, chapters):
-        count = sum(len(error.findings) if isinstance(error, LessonError) else 1 for error in found)
-        console.print(f"{chapter.name}: {_number_of(count, 'error') if count else 'ok'}")
-        errors += found
-    for error in errors:
-        console.print(str(error), style="red", markup=False)
-    console.print(f"checked {_number_of(len(chapters), 'chapter')} in {time.perf_counter() - start:.1f} s")
-    if errors:
-        raise typer.Exit(1)
-
-
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def bundle(
     lessons: Lessons = None,
     path: Annotated[Path | None, typer.Option(help="The archive; dist/deep-learning.zip where it is not given.")] = None,
@@ -157,7 +44,7 @@ def bundle(
     console.print(f"{made.path.stat().st_size / 2**20:8.2f} MiB  {made.path}", markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def release(
     lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
     time: Annotated[str | None, typer.Argument(help="When it is due, such as '2026-11-30 23:59 +0100'.")] = None,
@@ -183,79 +70,26 @@ def release(
     console.print("Next: upload it. When the class has handed in: make collect")
 
 
-@app.command()
-def audit(
-    lessons: Lessons = None,
-    split_mutants: Annotated[bool, typer.Option(help="The engine judges mutants too, not only right, wrong, blank answers.")] = True,
+@app.command(rich_help_panel=PANEL)
+def due(
+    lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
+    time: Annotated[str | None, typer.Argument(help="Such as '2026-11-30 23:59 +0100'; without a zone it is UTC.")] = None,
+    never: Annotated[bool, typer.Option("--never", help="Take the due date away.")] = False,
 ) -> None:
-    """Prove the checks: wrong answers caught, right ones accepted, mutants killed."""
-    from grader.audit import audits
-    from grader.audit_print import show
-    from grader.lesson import read
+    """Say when a chapter is due, or set it; formgrader shows the same. What lateness costs stands in nbgrader_config.py.
 
-    start = time.perf_counter()
-    _, chapters = select(lessons)
-    failed = []
-    for chapter, report in zip(chapters, audits(chapters, split_mutants=split_mutants), strict=True):
-        if isinstance(report, GraderError):
-            failed.append(chapter.name)
-            console.print(str(report), style="red", markup=False)
-            continue
-        show(report, read(chapter.source), console)
-        if any(True for _ in report.faults()):
-            failed.append(chapter.name)
-    verdict = f"not proved: {', '.join(failed)}" if failed else "all proved"
-    console.print(f"audited {_number_of(len(chapters), 'chapter')} in {time.perf_counter() - start:.1f} s, {verdict}")
-    if failed:
-        raise typer.Exit(1)
+    Students with extra time stand in gradebook/extra_time.csv: student, hours, and perhaps chapter.
+
+    Example: grader due 05 "2026-11-30 23:59 +0100"
+    """
+    from grader.ledger import lateness
+
+    course, (chapter,) = select([lesson])
+    at = lateness.set_due(course, chapter, time or "") if time or never else lateness.due(course, chapter)
+    console.print(f"{chapter.name} is due {at}" if at else f"{chapter.name} has no due date", markup=False)
 
 
-@app.command()
-def test(lessons: Lessons = None) -> None:
-    """Run everything that CI runs; with chapters named, what is tested about them."""
-    from grader.proof import about, everything
-
-    course, chapters = select(lessons)
-    _prove(course, chapters, about(chapters) if lessons else everything(course))
-
-
-@app.command()
-def portable(lessons: Lessons = None) -> None:
-    """Run the instructor notebooks as other processors would: without vector instructions, with two threads."""
-    from grader.proof import elsewhere
-
-    course, chapters = select(lessons)
-    _prove(course, chapters, elsewhere(chapters))
-
-
-def _prove(course: Course, chapters: list[Chapter], steps: list[Step]) -> None:
-    from grader.proof import run, time_limit
-    from grader.proof_print import show, summary
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave by way of `run`, which ends the step
-    outcomes = []
-    for step in steps:
-        with console.status(step.name):
-            outcomes.append(run(step, course.root, time_limit(chapters)))
-        show(outcomes[-1], console)
-    summary(outcomes, console)
-    if not all(outcome.passed for outcome in outcomes):
-        raise typer.Exit(1)
-
-
-@app.command()
-def data(
-    remove: Annotated[bool, typer.Option("--remove", help="Delete what was unpacked.")] = False,
-) -> None:
-    """Prove that the data files are as published, and unpack those that are read unpacked."""
-    from grader import data as files
-
-    folder = Course.find().data
-    for path in files.remove(folder) if remove else files.prepare(folder):
-        console.print(f"{'removed' if remove else 'unpacked'} {path}", markup=False)
-
-
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def collect(
     source: Annotated[Path, typer.Argument(help="A zip archive as Canvas or Moodle gives it, or a folder.")],
     lesson: Annotated[str | None, typer.Argument(help="The chapter that was asked for; all where none is named.")] = None,
@@ -295,49 +129,7 @@ def collect(
     console.print(f"{changed} of {len(collection.chosen)} notebooks are new or changed. Next: make grade")
 
 
-@app.command()
-def due(
-    lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
-    time: Annotated[str | None, typer.Argument(help="Such as '2026-11-30 23:59 +0100'; without a zone it is UTC.")] = None,
-    never: Annotated[bool, typer.Option("--never", help="Take the due date away.")] = False,
-) -> None:
-    """Say when a chapter is due, or set it; formgrader shows the same. What lateness costs stands in nbgrader_config.py.
-
-    Students with extra time stand in gradebook/extra_time.csv: student, hours, and perhaps chapter.
-
-    Example: grader due 05 "2026-11-30 23:59 +0100"
-    """
-    from grader.ledger import lateness
-
-    course, (chapter,) = select([lesson])
-    at = lateness.set_due(course, chapter, time or "") if time or never else lateness.due(course, chapter)
-    console.print(f"{chapter.name} is due {at}" if at else f"{chapter.name} has no due date", markup=False)
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """Yield a function that raises KeyboardInterrupt where Ctrl-C came before.
-
-    Python raises it by itself, but whoever runs just then may catch it, and in a callback or a destructor it is lost.
-    """
-    asked = threading.Event()
-
-    def interrupt(*_: object) -> None:
-        asked.set()
-        raise KeyboardInterrupt
-
-    def stop_if_asked() -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield stop_if_asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def grade(
     lessons: Lessons = None,
     workers: Annotated[int | None, typer.Option(help="Submissions at a time; one for each core where it is not given.")] = None,
@@ -398,7 +190,7 @@ def grade(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def report(lessons: Lessons = None) -> None:
     """Write gradebook/report/<chapter>.html: marks, how hard each exercise is, which mistakes the class makes; also as CSV and JSON.
 
@@ -424,7 +216,7 @@ def report(lessons: Lessons = None) -> None:
     console.print(f"Open {folder(course).relative_to(course.root)}/<chapter>.html. Next: make feedback")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def feedback(
     lessons: Lessons = None,
     explanations: Annotated[bool, typer.Option("--explanations", help="With the worked explanation of every exercise.")] = False,
@@ -445,7 +237,7 @@ def feedback(
     console.print(f"wrote {written} pages to {(course.gradebook / 'feedback').relative_to(course.root)}. Next: make export")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def export(
     lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")],
     platform: Annotated[
@@ -493,7 +285,7 @@ def export(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def demo(
     lessons: Lessons = None,
     folder: Annotated[Path | None, typer.Option(help="Make the class here and keep it; without it, a temporary folder.")] = None,
@@ -535,7 +327,7 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def demo_class(
     lessons: Lessons = None,
     students: Annotated[int, typer.Option(min=15, help="How many are in the class.")] = 200,
@@ -556,83 +348,3 @@ def demo_class(
     if walk.differences:
         fail(f"{len(walk.differences)} things are not as expected")
     console.print("every mark is as expected")
-
-
-def released(lessons: list[str] | None) -> tuple[Course, list[Chapter]]:
-    """Return the course and those of its students' notebooks that the command line names."""
-    course = Course.find()
-    return course, course.released(lessons)
-
-
-@app.command()
-def progress(
-    lessons: Lessons = None,
-    picture: Annotated[Path | None, typer.Option(help="Also draw it into this file, such as progress.png.")] = None,
-) -> None:
-    """Show which of your exercises pass their checks; of chapters that you name, every exercise with what its check says."""
-    from grader.student.progress import progress as run
-    from grader.student.progress_print import draw, show
-
-    course, chapters = released(lessons)
-    with console.status("running your checks"):
-        found = list(run(course, chapters))
-    show(found, console, details=bool(lessons))
-    if picture:
-        draw(found, picture)
-        console.print(f"wrote {picture}", markup=False)
-    if any(chapter.problem for chapter in found):
-        raise typer.Exit(1)
-
-
-@app.command()
-def update(
-    source: Annotated[
-        Path | None, typer.Option("--from", help="The folder in which you worked before; without it, git brings the newest edition.")
-    ] = None,
-) -> None:
-    """Bring the newest edition of the notebooks, and your answers with it; what you wrote is copied to backups/ before."""
-    from grader.student.edition import UpdateError, from_folder, from_git
-    from grader.student.running import open_chapters
-
-    course = Course.find()
-    if running := open_chapters(course):
-        remedy = "save them, close them with `File`, `Close and Shut Down Notebook`, and run this again"
-        raise UpdateError(f"open in JupyterLab: {', '.join(chapter.name for chapter in running)}\n    remedy: {remedy}")
-    found = list(from_folder(course, source) if source else from_git(course))
-    for updated in found:
-        console.print(f"{updated.chapter}: your work is in the new edition", markup=False)
-        for note in updated.notes:
-            console.print(f"    {note}", markup=False)
-    if not found:
-        console.print("no notebook of yours had to be changed")
-
-
-@app.command()
-def submit(lesson: Annotated[str, typer.Argument(help="The chapter, by number, name or path.")]) -> None:
-    """Look at your notebook, run its visible checks, and write hand-in/<chapter>.ipynb with a receipt."""
-    from grader.student.handin import hand_in
-    from grader.student.progress import State
-    from grader.student.running import open_chapters
-
-    course, (chapter,) = released([lesson])
-    with console.status("running your checks"):
-        made = hand_in(course, chapter)
-    for state in (State.UNTOUCHED, State.FAILING):
-        names = [standing.exercise for standing in made.standings if standing.state is state]
-        if names:
-            console.print(f"{state}: {', '.join(names)}", style="yellow", markup=False)
-    done = sum(standing.state in (State.PASSING, State.WRITTEN) for standing in made.standings)
-    console.print(f"{done} of {len(made.standings)} exercises pass their visible checks")
-    console.print(f"wrote {made.file.relative_to(course.root)}; SHA-256 {made.digest}", markup=False)
-    if chapter in open_chapters(course):
-        console.print("JupyterLab has the notebook open: what is not saved there is not in this file", style="yellow")
-    console.print("Hand in this file. If you go on working, run this again.")
-
-
-def main() -> None:
-    """Run the command; a GraderError is a message, not a traceback."""
-    try:
-        app()
-    except GraderError as error:
-        console.print(visible(str(error)), style="red", markup=False)
-        raise SystemExit(1) from error
