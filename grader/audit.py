@@ -13,7 +13,7 @@ from grader.agreement import differences
 from grader.course import Chapter
 from grader.errors import GraderError
 from grader.lesson import Cell, Exercise, Lesson, Role, read
-from grader.mutation import Mutant, mutants
+from grader.mutation import Mutant, mutants, without_return
 from grader.rules import require_sound
 from grader.trial import Result, Status, Step, Trial, Workshop
 
@@ -48,6 +48,7 @@ class ExerciseReport:
     points: float
     wrongs: tuple[WrongReport, ...]
     rights: dict[str, dict[str, str]]  # right answer → checks that it lost (none, where all is well) → their messages
+    unguarded: dict[str, str]  # visible check that falls over an answer whose `return` is forgotten → how
     alone: tuple[str, ...]  # checks that the reference loses when no other exercise's answer is there
     mutants: int
     unexplained: tuple[Mutant, ...]
@@ -125,6 +126,8 @@ def _exercise_faults(exercise: ExerciseReport) -> Iterator[tuple[str, str]]:
     for right, lost in exercise.rights.items():
         for check, message in lost.items():
             yield right, f"right answer '{right}' is refused by '{check}'{f': {message}' if message else ''}"
+    for check, message in exercise.unguarded.items():
+        yield check, f"'{check}' falls over an answer that forgets its `return` ({message[:100]}): assert what came before it is used"
     if exercise.alone:
         yield exercise.id, f"exercise '{exercise.id}' alone, without the other answers, loses {', '.join(exercise.alone)}"
     for mutant in exercise.unexplained:
@@ -208,12 +211,23 @@ class _Proof:
             points=exercise.points,
             wrongs=tuple(_wrong_report(cell, lost[cell.id], disturbed.get(cell.id, ())) for cell in exercise.wrongs),
             rights={cell.id: lost[cell.id] | dict.fromkeys(disturbed.get(cell.id, ()), "") for cell in exercise.rights},
+            unguarded=self._unguarded(exercise),
             alone=alone.lost(own),
             mutants=len(found),
             unexplained=tuple(mutant for mutant in survivors if mutant.statement not in exercise.survivors),
             explained=tuple(mutant for mutant in survivors if mutant.statement in exercise.survivors),
             stale=tuple(sorted(set(exercise.survivors) - {mutant.statement for mutant in survivors})),
         )
+
+    def _unguarded(self, exercise: Exercise) -> dict[str, str]:
+        """Return each visible check that answers a forgotten `return` with an error of its own code, which teaches nothing."""
+        trials = [
+            _one_answer(exercise, source, f"{exercise.id} without the return of {name}")
+            for name, source in without_return(exercise.answer.source)
+        ]
+        visible = [test.id for test in exercise.tests if test.role is Role.CHECK]
+        messages = {check: result.outcomes[check].message for result in self._run(trials, TRIAL_TIMEOUT) for check in result.lost(visible)}
+        return {check: message for check, message in messages.items() if not message.startswith(("AssertionError", *NOT_WRITTEN))}
 
     def seconds(self, check: str) -> float:
         """Return how long a check takes that passes, the least of all trials: other processes are at work beside most of them."""

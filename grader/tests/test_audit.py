@@ -35,6 +35,7 @@ PLANTED = [
     ("a check that cannot fail", "found = double([1.0, 2.5])", "found = [2.0, 5.0]", "the blank notebook earns 'double-by-hand'"),
     ("a check that blames an answer not yet written", "found = length(3.0, 4.0)\n", "try:\n    found = length(3.0, 4.0)\nexcept Exception as error:\n    found = repr(error)\n", "the blank notebook's 'length-by-hand' says"),
     ("a check that keeps a student waiting", "found = double([1.0, 2.5])\n", "import time\n\ntime.sleep(1.01)\nfound = double([1.0, 2.5])\n", "'double-by-hand' takes 1.0 s"),
+    ("a check that falls over a forgotten return", "found = double([1.0, 2.5])\n", "found = double([1.0, 2.5])[:]\n", "'double-by-hand' falls over an answer that forgets its `return` (TypeError: 'NoneType' object is not subscriptable)"),
     ("a wrong answer with a slip of the pen", "def length(x, y):\n    return 5.0", "def length(x, y):\n    return math.sqr(x * x + y * y)", "fails by nothing but a slip of the pen (AttributeError: module 'math' has no attribute 'sqr'"),
     ("a mutant that no check kills", "return math.sqrt(x * x + y * y)", "return math.sqrt(x * x + y * y + 0.0 * y)", "a mutant of 'length' survives"),
     ("a wrong answer that disturbs others", "def length(x, y):\n    return 5.0", "def length(x, y):\n    import builtins\n\n    builtins.print = None\n    return 5.0", "costs another exercise's check 'double-"),

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from grader.mutation import Mutant, diff, mutants
+from grader.mutation import Mutant, diff, mutants, without_return
 from grader.mutation.operators import OPERATORS
 
 COSINE = '''\
@@ -293,3 +293,35 @@ def test_the_cosine_of_the_example_lesson() -> None:
 
 def test_the_number_of_mutants_stays_moderate() -> None:
     assert len(mutants(DENSE)) <= 4 * sum(1 for line in DENSE.splitlines() if line.strip())
+
+
+def test_a_return_is_forgotten_in_one_function_at_a_time_and_only_where_the_answer_does_not_call_it() -> None:
+    source = """
+def helper(x):
+    return x + 1
+
+def nothing(x):
+    print(x)
+
+def answer(x):
+    def inner():
+        return helper(x)
+    if x:
+        return inner()
+    return None
+
+class Layer:
+    def forward(self, x):
+        return self.part(x)
+
+    def part(self, x):
+        return x
+"""
+    found = dict(without_return(source))
+    assert list(found) == ["answer", "forward"]
+    assert "return helper(x)" in found["answer"]
+    assert "return inner()" not in found["answer"]
+    assert "    inner()" in found["answer"]
+    assert "return self.part(x)" in found["answer"]
+    assert "return self.part(x)" not in found["forward"]
+    assert "return x" in found["forward"]

@@ -379,6 +379,7 @@ print("passed: the two pixels worked by hand")
 # %% check="nchw-dark" points=1
 dark = torch.arange(80, dtype=torch.uint8).reshape(4, 5, 4)[:, 1:3]  # a slice: rows 4, columns 2, channels 4
 got = nchw(dark)
+assert type(got) is torch.Tensor, f"nchw(picture) must return a tensor, got {type(got).__name__}. NoneType: `return` is missing"
 assert tuple(got.shape) == (1, 4, 4, 2), f"a picture of shape (4, 2, 4), four channels, must give (1, 4, 4, 2), got {tuple(got.shape)}"
 for channel in range(4):
     expected = dark[:, :, channel] / 255
@@ -1867,7 +1868,9 @@ assert codes.tolist() == [[3, 1, 2], [2, 0, 0]], f"'cab', 'b' should give [[3, 1
 print("passed: two words by hand")
 
 # %% check="strings-pad" points=1
-codes, alphabet = encode_strings(["b", "ba", "", "B b"])
+got = encode_strings(["b", "ba", "", "B b"])
+assert type(got) is tuple and len(got) == 2, f"encode_strings must return two things, codes and alphabet, got {got!r}"
+codes, alphabet = got
 assert alphabet == " Bab", f"the alphabet of 'b', 'ba', '', 'B b' is ' Bab', got {alphabet!r}: a space and a capital are characters too"
 assert codes.tolist() == [[4, 0, 0], [4, 3, 0], [0, 0, 0], [2, 1, 4]], (
     f"'b', 'ba', '', 'B b' should give [[4, 0, 0], [4, 3, 0], [0, 0, 0], [2, 1, 4]], got {codes.tolist()}: "
@@ -2129,7 +2132,8 @@ print("passed: lengths 2, 0 and 3")
 # %% check="mask-device" points=1
 def device_of_mask():
     try:
-        return str(sequence_mask(torch.ones(3, dtype=torch.int64, device="meta"), 5).device)
+        mask = sequence_mask(torch.ones(3, dtype=torch.int64, device="meta"), 5)
+        return str(mask.device) if isinstance(mask, torch.Tensor) else f"{type(mask).__name__}, not a tensor"
     except RuntimeError as error:
         if not str(error):  # not written yet
             raise
@@ -2140,6 +2144,8 @@ found = device_of_mask()
 assert found == "meta", f"lengths on the device meta must give a mask there, got {found}: " + (
     "what the function makes itself needs device=lengths.device"
     if "device" in found or found == "cpu"
+    else "NoneType: `return` is missing"
+    if "not a tensor" in found
     else "on meta no value can be read, and none is needed; the number of columns is T, not the longest length"
 )
 print("passed: the mask is where the lengths are")

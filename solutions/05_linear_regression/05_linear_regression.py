@@ -350,6 +350,7 @@ print("passed: losses, floats and the first of two equal minima")
 got = grid_search(
     torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 10.0]), torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([12.0, 14.0, 16.0, 18.0])
 )
+assert type(got) is tuple and len(got) == 3, f"grid_search must return three things: all losses, the best w, the best b; got {got!r}"
 assert tuple(got[0].shape) == (3, 2), f"3 weights and 2 biases give losses of shape (3, 2), got {tuple(got[0].shape)}: weights come first"
 corner = got[0][0, 0].item()
 assert abs(corner - 230) < 1e-3, (
@@ -575,7 +576,7 @@ print("passed: the example worked by hand")
 
 # %% check="thirds-minimum" points=1
 got = search_by_thirds(lambda x: abs(x + 2.5), -10.0, 10.0, 60)
-assert [type(v) for v in got] == [float, float], f"the result is a tuple of two floats, got {got!r}"
+assert type(got) is tuple and [type(v) for v in got] == [float, float], f"the result is a tuple of two floats, got {got!r}"
 assert abs(got[0] + 2.5) < 1e-6 and abs(got[1] + 2.5) < 1e-6, (
     f"60 rounds on |x + 2.5| close in on -2.5, got {got}: is the third with the larger value dropped?"
 )
@@ -1042,6 +1043,7 @@ print("passed: one feature")
 
 # %% check="max-lr-two-features" points=1
 got = max_stable_lr(torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
+assert type(got) is float, f"max_stable_lr must return a float, got {type(got).__name__}. NoneType: `return` is missing"
 assert abs(got - 2 / 9) < 1e-6, (
     f"H of X = [[1, 0], [0, 3]] has the eigenvalues 1 and 9, so the bound is 2/9 = 0.222, got {got}. "
     "0.2: the sum of the eigenvalues was used; 2.0: the smallest; 4/9 = 0.444: the 2 of 2/N is lost"
@@ -1271,7 +1273,9 @@ assert orders[0] != orders[1] or orders[1] != orders[2], f"all three epochs have
 print("passed: every row once per epoch, in a new order")
 
 # %% check="sgd-by-hand" points=1
-w, _ = sgd(torch.tensor([[1.0]]), torch.tensor([1.0]), 1, 0.25, 3, seed=0)
+got = sgd(torch.tensor([[1.0]]), torch.tensor([1.0]), 1, 0.25, 3, seed=0)
+assert type(got) is tuple and len(got) == 2, f"sgd must return two things, got {got!r}"
+w, _ = got
 assert_close(w, torch.tensor([0.875]), msg=lambda m: f"three epochs of one row with lr 0.25 give 1/2, 3/4, 7/8, got {w}\n{m}")
 w, _ = sgd(torch.ones(3, 1), torch.ones(3), 2, 0.25, 1, seed=0)
 assert_close(
@@ -2255,6 +2259,7 @@ for copies, result in ((1, once), (3, thrice)):
     assert result != "FloatingPointError", (
         f"lr 0.07 is stable for the mean (the bound is 0.081), yet with {4 * copies} rows fit diverged: is the sum descended?"
     )
+    assert type(result) is tuple, f"fit must return a tuple of the weights and the number of steps, got {result!r}"
     assert result[0].isfinite().all(), (
         f"with {4 * copies} rows and lr 0.07 fit returned {result[0]}: the descent diverged and no FloatingPointError was raised; "
         "is the sum descended?"

@@ -209,11 +209,15 @@ print("passed: right from -1000 to 1000")
 # %% check="sigmoid-slope" points=1
 def slopes_of(values):
     leaf = torch.tensor(values).requires_grad_()
-    sigmoid_stable(leaf).sum().backward()
+    value = sigmoid_stable(leaf)
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    value.sum().backward()
     return leaf.grad.tolist()
 
 
 got = slopes_of([-1000.0, 0.0, 1000.0])
+assert type(got) is list, f"sigmoid_stable(z) must return a tensor, got {got}: is `return` missing?"
 assert_close(
     got,
     [0.0, 0.25, 0.0],
@@ -487,7 +491,8 @@ plt.show()
 # (The formula $\max(z, 0) - zy + \ln(1 + e^{-|z|})$ found in many places has the right values;
 # check its slope at 0 if you want to use it.)
 #
-# <details><summary>Hint 1</summary>What are a and b in <code>logaddexp</code>, if it is to give the loss for y = 0?</details>
+# <details><summary>Hint 1</summary>What are a and b in <code>logaddexp</code>, if it is to give the loss for y = 0?
+# (Both must be tensors.)</details>
 # <details><summary>Hint 2</summary>Compute the losses as one expression of z and y; then treat the three reductions.</details>
 
 
@@ -547,11 +552,15 @@ print("passed: nothing overflows")
 # %% check="bce-slope" points=1
 def slope_at(logits, targets):
     leaf = torch.tensor(logits).requires_grad_()
-    bce_with_logits(leaf, torch.tensor(targets), "sum").backward()
+    value = bce_with_logits(leaf, torch.tensor(targets), "sum")
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    value.backward()
     return leaf.grad.tolist()
 
 
 got = slope_at([0.0, 0.0, 1000.0, -1000.0], [1.0, 0.0, 0.0, 1.0])
+assert type(got) is list, f"bce_with_logits(z, y, 'sum') must return a tensor, got {got}: is `return` missing?"
 assert_close(
     got,
     [-0.5, 0.5, 1.0, -1.0],
@@ -878,14 +887,25 @@ def threshold_for_recall(p: torch.Tensor, y: torch.Tensor, r: float) -> float:
 
 # %% check="threshold-by-hand" points=1
 p, y = torch.tensor([0.2, 0.9, 0.6, 0.8, 0.3], dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
-got = [threshold_for_recall(p, y, r) for r in (0.5, 2 / 3, 1.0)]
+
+
+def three_thresholds():
+    try:
+        return [threshold_for_recall(p, y, r) for r in (0.5, 2 / 3, 1.0)]
+    except ValueError as refusal:
+        return f"ValueError: {refusal}"
+
+
+got = three_thresholds()
+assert type(got) is list, f"recalls 0.5, 2/3, 1: got {got}. Empty: no candidate was good enough, as with p > t or recall > r"
 assert [type(t) for t in got] == [float] * 3, (
     f"the threshold must be a Python float, got {[type(t).__name__ for t in got]}. Tensor: .item() is missing. "
-    "NoneType: `return` is missing, or no candidate was good enough, as with p > t"
+    "NoneType: `return` is missing, or no candidate was good enough, as with p > t or recall > r"
 )
 assert got == [0.6, 0.6, 0.3], (
-    f"wanted recalls 0.5, 2/3, 1 must give 0.6, 0.6, 0.3, got {got}. Second 0.3: recall > r instead of >=. "
-    "0.3, 0.3, 0.2 or an error: p > t instead of >=. First 0.8: negatives were counted. First 0.9: r · n was rounded down. "
+    f"wanted recalls 0.5, 2/3, 1 must give 0.6, 0.6, 0.3, got {got}. 0.6, 0.3, 0.3: recall > r instead of >=. "
+    "0.6, 0.3, 0.2: all samples were counted as positives. 0.3, 0.3, 0.2: p > t instead of >=. "
+    "First 0.8: negatives were counted among the found. First 0.9: r · n was rounded down. "
     "Second 0.5 or so: a quantile lies between two probabilities"
 )
 print("passed: the example worked by hand")
@@ -900,7 +920,8 @@ assert got == 0.5, (
 got = threshold_for_recall(torch.arange(29, 0, -1).double() / 32, torch.ones(29, dtype=torch.int64), 15 / 29)
 assert got == 15 / 32, (
     f"29 positives with 29/32, 28/32, … 1/32, r = 15/29: the 15th, 15/32 = 0.46875, reaches it exactly, got {got}. 0.4375 is the 16th: "
-    "a float32 mean after .item() is below 15/29, and r * 29, rounded up, is 16. Between the two: a quantile"
+    "recall > r instead of >=, or a float32 mean after .item(), which is below 15/29, or r * 29 rounded up, which is 16. "
+    "Between the two: a quantile"
 )
 print("passed: equal probabilities are found together, and equality is enough")
 
@@ -1161,7 +1182,8 @@ assert_close(
     got,
     torch.tensor([4.0, 7.0, 2.0]).log(),
     msg=lambda m: (
-        f"exponentials (1, 3), (5, 2), (1, 1): ln 4, ln 7, ln 2 = 1.386, 1.946, 0.693, got {got.tolist()} {tuple(got.shape)}\n{m}"
+        f"exponentials (1, 3), (5, 2), (1, 1): ln 4, ln 7, ln 2 = 1.386, 1.946, 0.693, got {got.tolist()}. "
+        f"0.288, 0.336, 0.693: the maximum was not added again\n{m}"
     ),
 )
 down = logsumexp(torch.tensor([[0.0, math.log(3)], [math.log(5), math.log(2)], [0.0, 0.0]]), dim=0)
@@ -1409,8 +1431,8 @@ assert_close(
     torch.tensor((math.log(2) + math.log(3)) / 2),
     msg=lambda m: (
         f"probabilities (1/2, 1/4, 1/4) and thirds, y = (0, 2): (ln 2 + ln 3)/2 = 0.896, got {got.tolist()}. 1.019: softmax twice. "
-        f"-0.417: probabilities instead of their logs. 6.0 or -0.5: softmax over the samples (dim=0). 7.04: over the whole table. "
-        f"1.069: every row met every y\n{m}"
+        f"0.653: no softmax at all. -0.417: probabilities instead of their logs. 6.0 or -0.5: softmax over the samples (dim=0). "
+        f"7.04: over the whole table. 1.069: every row met every y\n{m}"
     ),
 )
 far_off = cross_entropy(torch.tensor([[200.0, 0.0]]), torch.tensor([1]))
@@ -1644,7 +1666,8 @@ def by_hand():
 got = by_hand()
 assert type(got) is torch.Tensor, (
     f"Z (2, 3) must give a tensor (2, 3), got {got!r}. None: is `return` missing? "
-    "Sizes 3 and 2: one_hot(y) sees only the classes 0 and 1 in y; it needs the number of classes"
+    "Sizes 3 and 2: one_hot(y) sees only the classes 0 and 1 in y; it needs the number of classes, "
+    "or y itself was subtracted, not its one-hot rows"
 )
 assert_close(
     got,
@@ -1670,7 +1693,8 @@ assert_close(
     torch.zeros(3),
     msg=lambda m: (
         f"y = (2, 0, 0): each row must sum to 0, got sums {got.sum(dim=1).tolist()}. nan: exp overflowed. -1/3, 1/3, 0: the 1 was subtracted "
-        f"in row y[i] instead of column y[i]. -1/3 everywhere: every row met every y. Others: softmax over dim 0?\n{m}"
+        f"in row y[i] instead of column y[i]. -1/3 everywhere: every row met every y, "
+        f"or y itself was subtracted, not its one-hot rows. Others: softmax over dim 0?\n{m}"
     ),
 )
 signs = (got < 0).tolist()
@@ -1909,7 +1933,7 @@ assert_close(
     wanted,
     msg=lambda m: (
         f"p = (1/2, 1/2, 0), q = (1/4, 5/8, 1/8): {[round(v, 4) for v in wanted]}, got {[v.tolist() for v in got]}. "
-        f"0.90 first, or 1.21 second: p and q exchanged. nan: 0 · log 0. Negative: signs. Smaller by 3: a mean for a sum\n{m}"
+        f"0.90 first, or inf second: p and q exchanged. nan: 0 · log 0. Negative: signs. Smaller by 3: a mean for a sum\n{m}"
     ),
 )
 print("passed: an example by hand")
@@ -1917,6 +1941,7 @@ print("passed: an example by hand")
 # %% check="entropy-zeros" points=1
 p, q = torch.tensor([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]]), torch.tensor([[0.5, 0.5], [1.0, 0.0], [1.0, 0.0]])
 got = entropy_kl(p, q)
+assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, f"must return a tuple of three tensors, got {got!r}"
 assert [tuple(v.shape) for v in got] == [(3,)] * 3, (
     f"p and q (3, 2) must give three tensors (3,), got {[tuple(v.shape) for v in got]}. (): sum over the last axis only. (2,): over axis 0"
 )
@@ -1926,8 +1951,9 @@ assert_close(
     [[0.0, math.log(2), 0.0], [math.log(2), math.inf, 0.0], [math.log(2), math.inf, 0.0]],
     msg=lambda m: (
         f"three pairs in rows, (1, 0) with (1/2, 1/2), exchanged, (1, 0) with itself: entropies 0, 0.693, 0; cross entropies "
-        f"0.693, inf, 0; KL 0.693, inf, 0. Got {got}. "
-        f"nan: 0 · log 0. 13.8 or so: something was added inside the logarithm. 3.4e38: nan_to_num makes inf finite too\n{m}"
+        f"0.693, inf, 0; KL 0.693, inf, 0. Got {got}. Cross entropies inf, 0.693, 0: p and q exchanged. "
+        f"nan: 0 · log 0, or the quotient 0/0. 13.8 or so: something was added inside the logarithm. "
+        f"3.4e38: nan_to_num makes inf finite too\n{m}"
     ),
 )
 print("passed: impossible outcomes")
@@ -2516,7 +2542,8 @@ def modes():
 got, at_the_end, orders, untouched = modes()
 assert got == [("train", True, True), ("val", False, False)], (
     "(rows, model.training, graph recorded) must be ('train', True, True) and ('val', False, False), in each of 3 epochs; "
-    f"got {got}. train() must come before each epoch's batches, eval() and no_grad before validating"
+    f"got {got}. []: no row passed through the model. train() must come before each epoch's batches, eval() and no_grad before "
+    "validating"
 )
 assert at_the_end is False, "at the end the model must be in evaluation mode"
 assert [sorted(rows) for rows in orders] == [[0, 1, 2, 3, 4, 5, 6, 7, 8]] * 3, (
@@ -2543,7 +2570,8 @@ def spoilt():
 history, margin = spoilt()
 assert history == [1.0, 1.0, 0.0, 0.0], (
     f"training labels contrary to the validation labels, so each epoch makes the model worse: accuracies 1, 1, 0, 0, got {history}. "
-    "1, 1, 1, 1: too slow, softmax before the loss. 0 in front: a step too many, or measured on the training rows"
+    "1, 1, 1, 1: no step() at all, or too slow: softmax before the loss. "
+    "1, 0, 0, 0: gradients add up without zero_grad, or the sum for the mean. 0 in front: a step too many, or measured on the training rows"
 )
 wanted = 2 - 1 / (1 + math.exp(-2))
 assert abs(margin - wanted) < 1e-4, (
@@ -3048,7 +3076,9 @@ def confusion_matrix(y: torch.Tensor, guesses: torch.Tensor, n_classes: int) -> 
 
 # %% check="confusion-by-hand" points=1
 got = confusion_matrix(torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 1, 1, 2, 2, 0]), 3)
-assert type(got) is torch.Tensor, f"confusion_matrix must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"confusion_matrix must return a tensor, got {type(got).__name__}. NoneType: is `return` missing? A list is no tensor yet"
+)
 assert got.dtype == torch.int64, f"counts are int64, got {got.dtype}"
 assert got.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 2]], (
     f"must be [[1, 1, 0], [0, 1, 0], [1, 0, 2]], got {got.tolist()}. [[1, 0, 1], …]: true classes are the rows. "

@@ -2873,6 +2873,7 @@ def at_sizes(G):
 _ = torch.manual_seed(2)
 cloud = torch.randn(40, 3).double() * 2 + 5
 got = at_sizes(cloud)
+assert [type(g) for g in got] == [float, float], f"batch_noise must return a float, got {got}. None: `return` is missing"
 assert 12 < got[0] / got[1] < 21, (
     f"batches 16 times as large have a 16th of the noise (with replacement), got {got[0]:.3g} / {got[1]:.3g} = {got[0] / got[1]:.3g}. "
     "Above 40: drawn without replacement; 4: not squared; near 0.06: the variance of the sum"

@@ -123,18 +123,18 @@ def rows_of(ids, kind):
 
 
 causes = (
-    "is `return` missing? About shapes or classes: a one-hot row has V = 3 places, whichever ids occur. "
-    "About dtypes: the one-hot tensor needs that of W"
+    "None: is `return` missing? An error about shapes or classes: a one-hot row has V = 3 places, whichever ids occur; "
+    "about dtypes: the one-hot tensor needs that of W"
 )
 got = rows_of([2, 0], torch.float32)
-assert type(got) is torch.Tensor, f"ids [2, 0] of a 3 × 2 table must give a tensor, got {got!r:.200}: {causes}"
+assert type(got) is torch.Tensor, f"ids [2, 0] of a 3 × 2 table must give a tensor, got {got!r:.200}. {causes}"
 assert_close(
     got,
     torch.tensor([[5.0, 6.0], [1.0, 2.0]]),
     msg=lambda m: f"ids [2, 0] of a 3 × 2 table: [[5, 6], [1, 2]], got {got.tolist()}. Columns instead of rows: the table is (V, C)\n{m}",
 )
 got = rows_of([[1, 0]], torch.float64)
-assert type(got) is torch.Tensor, f"ids [[1, 0]] of the same table in float64 must give a tensor, got {got!r:.200}: {causes}"
+assert type(got) is torch.Tensor, f"ids [[1, 0]] of the same table in float64 must give a tensor, got {got!r:.200}. {causes}"
 assert_close(
     got,
     torch.tensor([[[3.0, 4.0], [1.0, 2.0]]], dtype=torch.float64),
@@ -160,7 +160,7 @@ def error_of(ids):
 got = [error_of(torch.tensor([1, 0]).to(kind)) for kind in (torch.float32, torch.bool, torch.uint8, torch.int32)]
 assert got == ["TypeError"] * 3 + ["no error"], (
     f"ids of dtype float32, bool and uint8 must raise TypeError, and int32 ids no error; got {got}. "
-    "RuntimeError at the end: `one_hot` wants int64"
+    "RuntimeError at the end: `one_hot` wants int64; TypeError there too: compare ids.dtype, not type(ids)"
 )
 print("passed: int64 and int32 are ids, floats, bools and bytes are not")
 
@@ -437,7 +437,7 @@ two_units = (
     torch.tensor([0.25, 0.0]),
 )
 got = cell_step(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.25]]), two_units)
-assert type(got) is torch.Tensor, f"cell_step must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"cell_step must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert_close(
     got,
     torch.tensor([[0.75, 1.5]]).tanh(),
@@ -455,6 +455,11 @@ stacked = unroll(torch.ones(1, 1, 1), [one, one])
 for pair in (got, stacked):
     kinds = [type(v).__name__ for v in pair] if type(pair) is tuple else type(pair).__name__
     assert kinds == ["Tensor", "Tensor"], f"unroll must return a tuple of two tensors, got {kinds}"
+shapes = [tuple(v.shape) for v in (*got, *stacked)]
+assert shapes == [(2, 1, 1), (1, 1, 1), (1, 1, 1), (2, 1, 1)], (
+    "output (T, B, H) and h_n (L, B, H): (2, 1, 1) and (1, 1, 1) for two steps and one layer, "
+    f"(1, 1, 1) and (2, 1, 1) for one step and two layers, got {shapes}"
+)
 first = math.tanh(1.75)
 second = math.tanh(-1.25 + 2 * first)
 assert_close(
@@ -1450,12 +1455,13 @@ def turned_and_kept():
 
 
 got, kept_ = turned_and_kept()
-assert type(got) is torch.Tensor, f"reverse_real must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"reverse_real must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert_close(
     got,
     torch.tensor([[3, 2, 1, 9], [7, 6, 5, 4], [8, 9, 9, 9]]),
     msg=lambda m: (
-        f"lengths 3, 4, 1: rows 3 2 1 9, 7 6 5 4, 8 9 9 9 in int64, got {got.tolist()}. Row 0 beginning with 9: the pads were reversed too. "
+        f"lengths 3, 4, 1: rows 3 2 1 9, 7 6 5 4, 8 9 9 9 in int64, got {got.tolist()}. "
+        f"Row 0 beginning with 9: the pads were reversed too; ending in 0: pads stay as they are. "
         f"Another dtype: the new tensor needs that of x\n{m}"
     ),
 )
@@ -1478,6 +1484,11 @@ got, both = by_hand(), two_networks()
 for pair in (got, both):
     kinds = [type(v).__name__ for v in pair] if type(pair) is tuple else type(pair).__name__
     assert kinds == ["Tensor", "Tensor"], f"bidirectional must return a tuple of two tensors, got {kinds}"
+shapes = [tuple(v.shape) for v in (*got, *both)]
+assert shapes == [(1, 4, 2), (2, 1, 1), (2, 2, 2), (2, 2, 1)], (
+    "output (B, T, 2H) and h_n (2, B, H): (1, 4, 2) and (2, 1, 1) for one row of four steps, "
+    f"(2, 2, 2) and (2, 2, 1) for two rows of two steps, got {shapes}"
+)
 assert_close(
     got,
     (torch.tensor([[[1.0, 10.0], [5.0, 7.0], [14.0, 3.0], [0.0, 0.0]]]), torch.tensor([[[14.0]], [[10.0]]])),
@@ -1833,7 +1844,7 @@ def by_hand(into, steps, before=None):
 got, left, marked = by_hand([[3.0]], [[0.0]] * 3)
 two, ones_left, _ = by_hand([[1.0, 2.0], [-2.0, 4.0]], [[0.0, 0.0]] * 3, 1.0)
 bent, *_ = by_hand([[1.0]], [[1.0]])
-assert type(got) is torch.Tensor, f"reach must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"reach must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert got.requires_grad is False, "the result must not carry a graph"
 assert_close(
     got,
@@ -2160,7 +2171,7 @@ assert abs(cut[0] - 2.5) < 1e-5, (
 )
 assert cut[1] == [3, 3], (
     f"k=1: 3 added to the gradients of W_ih and of the head's bias, got {cut[1]}. "
-    "5 in the first: the gradient crossed the border. 2 in both: only the last chunk counted"
+    "5 in the first: the gradient crossed the border, or the batch was cut, not the time (dim=1). 2 in both: only the last chunk counted"
 )
 assert cut[2] == ["run", "backward"] * 2, (
     f"k=1, two steps: run, backward, run, backward in this order, got {cut[2]}. run, backward: the graphs of all chunks were kept until the end"
@@ -2489,7 +2500,8 @@ assert_close(
     (torch.tensor([[10.0, 20.0, 30.0], [20.0, 30.0, 40.0]]), torch.tensor([50.0, 60.0])),
     msg=lambda m: (
         f"w=3, h=2: rows (10 20 30), (20 30 40), targets 50, 60; got {got[0].tolist()} and {got[1].tolist()}. "
-        f"Target 30: it stands in its own window. 40: h is one too small. One row: the last window is lost\n{m}"
+        f"First target 30: it stands in its own window; 40: h is one too small; 60: one too large. "
+        f"One row and 50: the last window is lost\n{m}"
     ),
 )
 print("passed: the example worked by hand")
@@ -2512,8 +2524,13 @@ def outcome(w, h):
 
 
 got = window(torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64), 2, 1)
-kinds = [str(v.dtype) for v in got]
-assert kinds == ["torch.float64"] * 2, f"a float64 series: X and y must be float64, got {kinds}. Through Python lists the dtype is lost"
+kinds = type(got).__name__
+if type(got) is tuple:
+    kinds = [str(v.dtype) if type(v) is torch.Tensor else type(v).__name__ for v in got]
+assert kinds == ["torch.float64"] * 2, (
+    f"a float64 series: window must return a tuple of two float64 tensors, X and y, got {kinds}. "
+    "NoneType: is `return` missing? float32: through Python lists the dtype is lost"
+)
 assert [v.tolist() for v in got] == [[[0.1, 0.2], [0.2, 0.3]], [0.3, 0.4]], (
     f"0.1 to 0.4 with w=2, h=1: rows (0.1 0.2), (0.2 0.3), targets 0.3, 0.4, got {[v.tolist() for v in got]}. "
     "0.30000001…: the values went through float32"
@@ -2863,8 +2880,8 @@ def ceiling(keys: list, tags: list[str]) -> float:
 
 # %% check="trips-by-hand" points=1
 got = trips(["A", "B"])
-assert type(got) is list, f"trips must return a list, got {type(got).__name__}: is `return` missing?"
-assert len(got) == 4, f"two cities: 4 sentences, got {len(got)}. 2: the pairs are ordered, (A, B) and (B, A)"
+assert type(got) is list, f"trips must return a list, got {type(got).__name__}. NoneType: is `return` missing?"
+assert len(got) == 4, f"two cities: 4 sentences, got {len(got)}. 2: the pairs are ordered, (A, B) and (B, A). 8: a and b differ"
 kinds = [[type(v).__name__ for v in s] if type(s) is tuple else type(s).__name__ for s in got]
 assert kinds == [["list", "list"]] * 4, f"each sentence must be a tuple of two lists, words and tags; got {got[0]!r} first"
 sentences_ = [" ".join(words) for words, _ in got]
@@ -2885,12 +2902,15 @@ def share_of(keys, tags):
     try:
         return ceiling(keys, tags)
     except TypeError as e:
+        if "not supported between" not in str(e):
+            raise
         return f"TypeError: {e}"
 
 
 got = share_of(["a", ("b", 1), "a", None, ("b", 1), "a", ("b", 1), ("b", 1)], ["O", "ARR", "O", "O", "DEP", "DEP", "ARR", "O"])
 assert type(got) is float, (
-    f"ceiling must return a Python float, got {got!r}: is `return` missing? A TypeError about '<': keys are hashable, but have no order"
+    f"ceiling must return a Python float, got {got!r}. None: is `return` missing? "
+    "A TypeError about '<' or '>': keys are hashable, but have no order"
 )
 assert abs(got - 0.625) < 1e-9, (
     f"key a: 2 of 3, (b, 1): 2 of 4, None: 1 of 1, together 5/8 = 0.625, got {got}. 0.5: one label for all. 0.722: mean of the keys' shares. "
@@ -3259,11 +3279,25 @@ class SlotTagger(nn.Module):
 
 
 # %% check="tagger-parts" points=1
+def outline():
+    net = SlotTagger(10, 3)
+    parts = vars(net).get("_modules")  # None where nn.Module's own __init__ did not run
+    parts = None if parts is None else [(name, type(part).__name__) for name, part in parts.items()]
+    return parts, SlotTagger.forward is not nn.Module.forward
+
+
 def parts_and_shape():
     net = SlotTagger(10, 3)
     names = [(name, tuple(p.shape)) for name, p in net.named_parameters()]
-    out = net(torch.tensor([[1, 2, 3, 0, 0, 0], [4, 0, 0, 0, 0, 0], [5, 6, 7, 8, 9, 0], [1, 1, 0, 0, 0, 0]]), torch.tensor([3, 1, 5, 2]))
-    return names, tuple(out.shape), getattr(net.rnn, "batch_first", None), getattr(net.embed, "padding_idx", None)
+    ids = torch.tensor([[1, 2, 3, 0, 0, 0], [4, 0, 0, 0, 0, 0], [5, 6, 7, 8, 9, 0], [1, 1, 0, 0, 0, 0]])
+    try:
+        out = net(ids, torch.tensor([3, 1, 5, 2]))
+    except NotImplementedError:
+        raise
+    except RuntimeError as e:
+        out = f"RuntimeError: {e}"
+    shape = tuple(out.shape) if type(out) is torch.Tensor else out if type(out) is str else type(out).__name__
+    return names, shape, net.rnn.batch_first, net.embed.padding_idx
 
 
 def fixed_head():
@@ -3275,11 +3309,23 @@ def fixed_head():
     return out[0].tolist(), net.embed.weight[0].abs().sum().item(), [tuple(p.shape) for p in SlotTagger(7, 2, C=4, H=5).parameters()]
 
 
+parts_, has_forward = outline()
+assert parts_ is not None, "an object of SlotTagger has no parts: is `super().__init__()` missing in __init__?"
+assert parts_ == [("embed", "Embedding"), ("rnn", "RNN"), ("head", "Linear")], (
+    f"SlotTagger must have exactly the parts embed (Embedding), rnn (RNN) and head (Linear), made in this order, got {parts_}"
+)
+assert has_forward, "the class SlotTagger has no method `forward`: is its name misspelt, or does it stand outside the class?"
 names_, shape_, batch_first_, padding_ = parts_and_shape()
 rnn_shapes = [(16, 8), (16, 16), (16,), (16,)] * 2
 wanted = [(10, 8), *rnn_shapes, (3, 32), (3,)]
-assert [s for _, s in names_] == wanted, f"SlotTagger(10, 3): parameters of shapes {wanted}, got {names_}"
-assert shape_ == (4, 6, 3), f"ids (4, 6) must give logits (4, 6, 3), got {shape_}. (4, 5, 3): total_length is missing"
+assert [s for _, s in names_] == wanted, (
+    f"SlotTagger(10, 3): parameters of shapes {wanted}, got {names_}. No `_reverse`: one direction only"
+)
+assert shape_ == (4, 6, 3), (
+    f"ids (4, 6) with the lengths 3, 1, 5, 2 must give logits (4, 6, 3), a tensor, got {shape_!r:.200}. "
+    "(4, 5, 3): total_length is missing. (6, 4, 3), or an error about a length: batch_first is missing in pack_padded_sequence "
+    "or pad_packed_sequence. NoneType: is `return` missing in forward?"
+)
 assert batch_first_ is True, f"the part rnn must be an nn.RNN with batch_first=True, got {batch_first_}"
 assert padding_ == 0, f"the part embed must be an nn.Embedding with padding_idx=0, got padding_idx {padding_}"
 fixed_, row_, small_ = fixed_head()
@@ -3297,16 +3343,25 @@ print("passed: 1,011 parameters, one row of logits for each word")
 def logits_of(lines, counts):
     torch.manual_seed(3)
     net = SlotTagger(8, 3)
+    if "_modules" not in vars(net):
+        return "an object without parts: is `super().__init__()` missing in __init__?"
+    if SlotTagger.forward is nn.Module.forward:
+        return "a class without a method `forward`: is its name misspelt?"
     with torch.no_grad():
-        return net(torch.tensor(lines), torch.tensor(counts))
+        out = net(torch.tensor(lines), torch.tensor(counts))
+    return "None: is `return` missing in forward?" if out is None else out if type(out) is torch.Tensor else type(out).__name__
 
 
 verbs = logits_of([[1, 5, 0, 0], [2, 5, 0, 0], [5, 1, 0, 0], [5, 2, 0, 0]], [2, 2, 2, 2])
+shape_ = tuple(verbs.shape) if type(verbs) is torch.Tensor else verbs
+assert shape_ == (4, 4, 3), f"SlotTagger(8, 3) on ids (4, 4) must give logits, a tensor (4, 4, 3), got {shape_}"
 assert not torch.allclose(verbs[0, 1], verbs[1, 1]), (
-    "word 5 after word 1 and after word 2 got the same logits: the tagger does not see the words before"
+    "word 5 after word 1 and after word 2 got the same logits: the tagger does not see the words before, "
+    "or batch_first is missing in pack_padded_sequence or pad_packed_sequence"
 )
 assert not torch.allclose(verbs[2, 0], verbs[3, 0]), (
-    "word 5 before word 1 and before word 2 got the same logits: it does not see the words after"
+    "word 5 before word 1 and before word 2 got the same logits: it does not see the words after, "
+    "or batch_first is missing in pack_padded_sequence or pad_packed_sequence"
 )
 alone, padded = logits_of([[1, 5, 3]], [3]), logits_of([[1, 5, 3, 0, 0], [2, 4, 1, 6, 7], [6, 2, 3, 4, 0]], [3, 5, 4])
 assert_close(

@@ -214,7 +214,7 @@ assert_close(
         f"by hand, four equal rows: h = 0.632, c = 1.071, got h = {got[0][:, 0].tolist()}, c = {got[1][:, 0].tolist()}. "
         f"c = 1.690: i and f exchanged. c = 2.071: 1 − f used. c = 1.048: sigmoid, not tanh, on g. c = 1.162: g and o exchanged. "
         f"c = 0.790: tanh was stored in c. h = 0.857: h without tanh on c. h = 0.527: one bias is lost. "
-        f"h = 1.071: the pair is (h, c), not (c, h)\n{m}"
+        f"h = 0.771: the old c was shown. h = 1.071: the pair is (h, c), not (c, h); c = 0.571: the state too is (h, c)\n{m}"
     ),
 )
 assert_close(
@@ -234,14 +234,19 @@ back = torch.zeros(8, 2).double()
 back[4:6] = torch.tensor([[2.0, 7.0], [0.0, 3.0]])  # the candidate's quarter is rows 4 and 5
 none = torch.zeros(8).double()
 got = lstm_cell(torch.ones(1, 1).double(), (torch.tensor([[0.5, -0.25]]).double(), none[None, :2]), (none[:, None], back, none, none))
+assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 2, (
+    f"lstm_cell must return a tuple (h, c) of two tensors, got {type(got).__name__}. NoneType: is `return` missing?"
+)
+kinds = [str(v.dtype) for v in got]
+assert kinds == ["torch.float64"] * 2, f"x, state and weights in float64: h and c must be float64 too, got {kinds}"
 wanted = 0.5 * torch.tensor([[1.0 - 1.75, -0.75]]).double().tanh()
 assert_close(
     got[1],
     wanted,
     msg=lambda m: (
         f"float64, h = (0.5, −0.25), only the candidate's rows [2, 7], [0, 3] of W_hh not zero: c = 0.5·tanh(−0.75, −0.75) = "
-        f"{wanted.tolist()}, got {got[1].tolist()}. Zeros: h is not used, or the quarters are cut along another axis. "
-        f"{got[1].dtype}: the result has x's dtype\n{m}"
+        f"{wanted.tolist()}, got {got[1].tolist()}. Zeros: h is not used, "
+        f"the quarters are cut along another axis, or g and o are exchanged\n{m}"
     ),
 )
 print("passed: the old h takes part, with two units")
@@ -624,12 +629,15 @@ print("passed: an open forget gate remembers")
 # %% check="gates-run" points=1
 got = run_gates([(0.5, 0.25, 1.0), (0.0, 1.0, 0.0)], [0.8, 0.3], 2.0)
 assert type(got) is tuple and [type(v) for v in got] == [list, list], f"run_gates must return a tuple of two lists, got {got}"
+kinds = [[type(v).__name__ for v in part] for part in got]
+assert kinds == [["float"] * 2] * 2, f"two steps: two memories and two outputs, all Python floats, got {kinds}"
 assert_close(
     got,
     ([0.9, 0.9], [math.tanh(0.9), 0.0]),
     msg=lambda m: (
-        f"by hand: memories [0.9, 0.9], outputs [0.716, 0], got {got}. First memory 1.9: 1 − f used; 1.2: i and f exchanged; 0.8: the gates were rounded. "
-        f"First output 0.9: no tanh. Second memory 0: the hidden memory was lost\n{m}"
+        f"by hand: memories [0.9, 0.9], outputs [0.716, 0], got {got}. First memory 1.9: 1 − f used; "
+        f"1.2: i and f exchanged; 0.8 or 0: the gates were rounded. First output 0.9: no tanh. "
+        f"Second memory 0: the hidden memory was lost\n{m}"
     ),
 )
 got = run_gates([(1, 1, 0)], [-1], 3)
@@ -906,7 +914,8 @@ got += [count_lstm_params(3, 4), count_lstm_params(3, 4, 2)]
 assert [type(v) for v in got] == [int] * 8, f"count_lstm_params must return an int, got {[type(v).__name__ for v in got]}"
 assert got[:3] == [40, 88, 136], (
     f"(1, 2) has 40, with n_layers=2 88, with n_layers=3 136, got {got[:3]}. 32: one bias only. 24: no bias. 10: four gates forgotten. "
-    "80 for two: the second layer reads n_hidden numbers, not n_in. 88 for three: n_layers is a number, not a yes or no"
+    "80 for two: the second layer reads n_hidden numbers, not n_in; 40: n_layers is not used. "
+    "88 for three: n_layers is a number, not a yes or no"
 )
 assert got[3:6] == [80, 208, 336], (
     f"bidirectional: 80 for one layer, 80 + 128 = 208 for two, 336 for three, got {got[3:6]}. "
@@ -1081,8 +1090,8 @@ assert_close(
     torch.tensor([[0.2 * math.tanh(1.25) + 1.6]]),
     msg=lambda m: (
         f"by hand: 0.2·0.848 + 0.8·2 = 1.770, got {got.tolist()}. 1.079: z and 1 − z exchanged (in PyTorch z keeps the old state). "
-        f"1.793: the bias b_hh of n is not multiplied by r. 1.245: r and z exchanged. "
-        f"1.800: r is not used. 1.752: b_hh is lost\n{m}"
+        f"1.793: r multiplies h before the product, or not the bias b_hh of n. 1.741: r multiplies the part from x too. "
+        f"1.245: r and z exchanged. 1.800: r is not used. 1.752: b_hh is lost\n{m}"
     ),
 )
 print("passed: the step worked by hand")
@@ -1100,13 +1109,15 @@ def step_and_state(given):
 
 
 got, old = step_and_state((news, mix, shut, half))
+assert type(got) is torch.Tensor, f"gru_cell must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
+assert got.dtype == torch.float64, f"x, h and weights in float64: the new state must be float64 too, got {got.dtype}"
 assert_close(
     got,
     torch.tensor([[0.25, 1.0]]).double().tanh(),
     msg=lambda m: (
         f"float64, r = (0.25, 0.75), z = 0, from x (0.5, 0.25), W_hh h = (−1, 1): the state is tanh of (0.5 − 0.25, 0.25 + 0.75) = "
         f"[0.245, 0.762], got {got.tolist()}. [−0.245, 0.462]: r multiplies h before the matrix product. [−0.245, 0.635]: x is left out. "
-        f"[0, 0.635]: b_hh is left out of r. {got.dtype}: the result has x's dtype\n{m}"
+        f"[0, 0.635]: b_hh is left out of r\n{m}"
     ),
 )
 assert old.tolist() == [[1.0, -0.5]], f"the old state was [1, −0.5], now {old.tolist()}: it was changed in place"
@@ -1322,7 +1333,7 @@ for kind, lines in reaches.items():
 # Write `grad_through_time(cell, x)`: `cell` is an `nn.RNNCell`, `nn.GRUCell` or `nn.LSTMCell`, `x` `(T, C)` one sequence, T ≥ 1.
 # Start from zeros, walk through all T steps, and return the Frobenius norm of the $(H, C)$ matrix $\partial h_T / \partial x_1$,
 # the last $h$ by the **first** input, as a Python `float`. For the LSTM the derivative is of $h$, along *all* paths, through $h$ and through $c$.
-# Afterwards `x` is unchanged, and the `.grad` of `x` and of every parameter is as before.
+# Afterwards `x` is as before (its `requires_grad` too), and so is the `.grad` of `x` and of every parameter.
 #
 # By hand: an `RNNCell` with one unit, $W_{ih} = 3$, $W_{hh} = -0.5$, no biases, and three zeros as `x`: $3 \cdot 0.5 \cdot 0.5 = 0.75$.
 #
@@ -1387,10 +1398,12 @@ def one_memory(forget):
         weight.grad = torch.ones(weight.shape)
     start = torch.zeros(4, 1)
     value = grad_through_time(cell, start)
-    return value, ["None" if p.grad is None else p.grad.flatten().tolist() for p in (*cell.parameters(), start)]
+    return value, ["None" if p.grad is None else p.grad.flatten().tolist() for p in (*cell.parameters(), start)], start.requires_grad
 
 
-got, grads = zip(one_memory(100.0), one_memory(math.log(3.0)), strict=True)
+got, grads, marks = zip(one_memory(100.0), one_memory(math.log(3.0)), strict=True)
+kinds = [type(v).__name__ for v in got]
+assert kinds == ["float"] * 2, f"grad_through_time must return a float for an LSTMCell too, got {kinds}. NoneType: is `return` missing?"
 assert abs(got[0] - 1) < 1e-4 and abs(got[1] - 0.75**3) < 1e-4, (
     f"an LSTM that writes tanh(x) and shows tanh(c), four zeros: 1 with f = 1, and 0.75³ = 0.422 with f = 0.75, got {got}. "
     "0: c was not carried along, or detached"
@@ -1399,6 +1412,7 @@ assert grads[0] == [[1.0] * 4] * 3 + ["None"] * 2, (
     f"before, .grad was 1 for three parameters of the cell, and None for the fourth and for x; after the call {grads[0]}. "
     "backward() adds to it; ask for derivatives without it"
 )
+assert marks == (False, False), "x.requires_grad was False before and is True afterwards: mark a copy"
 print("passed: along the memory remains a product of forget gates")
 
 
@@ -1622,7 +1636,9 @@ for (kind, sums, changed, lost), value in zip(got, (4.0, 1.0), strict=True):
     wanted = [0.0, 11.0, value, value, 44.0, 55.0, 66.0, 77.0]
     assert max(abs(a - b) for a, b in zip(sums, wanted, strict=True)) < 1e-4, (
         f"biases 0 … 7 and 0, 10 … 70 (H = 2), value {value}: the sums must become {wanted}, got {sums}. Places 2 and 3 are the forget gate's. "
-        f"{2 * value} there: both vectors got the value. {value + 20} and {value + 30}, or {value + 2} and {value + 3}: the other vector was left"
+        f"{2 * value} there: both vectors got the value. "
+        f"{value + 20} and {value + 30}, or {value + 2} and {value + 3}: the other vector was left. "
+        f"{value + 22} and {value + 33}: the value was added to what stood there; 22.0 and 33.0: nothing was changed"
     )
     assert not changed, f"{changed} changed: only biases may. Are you looking for a piece of the name that weights have too?"
     assert not lost, f"{lost}: no longer the same object with requires_grad True. Write into the parameter that is there, under torch.no_grad()"
@@ -2003,6 +2019,8 @@ assert type(got) is list, (
 assert given[:, :, 0].tolist() == [[1.0, 2.0, 9.0], [1.0, 2.0, 3.0]], (
     f"x was 1, 2, 9 and 1, 2, 3, now {given[:, :, 0].tolist()}: it was changed in place"
 )
+shapes = [tuple(v.shape) for v in got]
+assert shapes == [(2, 3, 1), (1, 2, 1), (1, 2, 1)], f"B = 2, T = 3, one layer, H = 1: output (2, 3, 1), h_n and c_n (1, 2, 1), got {shapes}"
 one, two, three = math.tanh(1.0), math.tanh(1.0) + math.tanh(2.0), math.tanh(1.0) + math.tanh(2.0) + math.tanh(3.0)
 wanted = [torch.tensor([[one, two, 0.0], [one, two, three]]).tanh()[:, :, None], torch.tensor([[two], [three]]).tanh()[None]]
 wanted.append(torch.tensor([[[two], [three]]]))
@@ -2012,7 +2030,7 @@ assert_close(
     msg=lambda m: (
         f"1, 2, pad 9 and 1, 2, 3: output [0.642, 0.939, 0] and [0.642, 0.939, 0.991], c_n 1.726 and 2.721, "
         f"got {[v.flatten().tolist() for v in got]}. c_n 2.726 in the first: the pad was read. Output 0.939 at the pad: it must be 0. "
-        f"h_n 0 in the first: the output at the last column was taken\n{m}"
+        f"h_n 0 in the first: the output at the last column was taken; c_n 0 too: at a pad the state was set to 0, not kept\n{m}"
     ),
 )
 got = adder([[1.0, 2.0, 9.0]], [2], 0.5)[0][1:]
@@ -2029,6 +2047,16 @@ print("passed: the pad leaves no trace")
 
 
 # %% check="stack-two-layers" points=1
+def parts_of(result):
+    """The three tensors, or the structure in words where it is another one."""
+    words = lambda v: (
+        f"{type(v).__name__} of ({', '.join(words(part) for part in v)})" if isinstance(v, (tuple, list)) else type(v).__name__
+    )
+    if words(result) != "tuple of (Tensor, tuple of (Tensor, Tensor))":
+        return words(result)
+    return [v.detach() for v in (result[0], *result[1])]
+
+
 def two_adders():
     cells = [nn.LSTMCell(1, 2).double(), nn.LSTMCell(2, 2).double()]
     with torch.no_grad():
@@ -2037,15 +2065,14 @@ def two_adders():
                 weight.zero_()
             cell.weight_ih[4:6] = into
             cell.bias_ih.copy_(torch.tensor([100.0, 100.0, 0.0, 100.0]).repeat_interleave(2))
-    result = stack_layers(torch.tensor([[[1.0], [2.0], [9.0]]]).double(), torch.tensor([2]), cells)
-    parts = [result[0], *result[1]] if type(result) is tuple and len(result) == 2 else [result]
-    if [type(v) for v in parts] != [torch.Tensor] * 3:
-        return [type(v).__name__ for v in parts]
-    return [v.detach() for v in parts]
+    return parts_of(stack_layers(torch.tensor([[[1.0], [2.0], [9.0]]]).double(), torch.tensor([2]), cells))
 
 
 got = two_adders()
-assert torch.Tensor in map(type, got), f"stack_layers must return (output, (h_n, c_n)), three tensors, got {got}: are the layers stacked?"
+assert type(got) is list, (
+    f"two layers: stack_layers must return (output, (h_n, c_n)), that is a tuple of (Tensor, tuple of (Tensor, Tensor)), got {got}. "
+    "A list of layers: stack it to one tensor. NoneType: is `return` missing?"
+)
 shapes = [tuple(v.shape) for v in got]
 assert shapes == [(1, 3, 2), (2, 1, 2), (2, 1, 2)], (
     f"two layers, B=1, T=3, C=1, H=2: shapes (1, 3, 2), (2, 1, 2), (2, 1, 2), got {shapes}"
@@ -2437,7 +2464,7 @@ def by_hand(limit, n_batches=1):
     plain = torch.optim.SGD(model.parameters(), lr=1.0)
     norms = train_clipped(model, plain, lambda out, target: (out - target).sum(), batches, limit)
     kinds = [type(n).__name__ for n in norms] if type(norms) is list else type(norms).__name__
-    return kinds, [float(n) for n in norms] if type(norms) is list else None, model.weight.detach()[0]
+    return kinds, norms if kinds == ["float"] * len(kinds) else None, model.weight.detach()[0]
 
 
 def two_parameters(limit):
@@ -2452,7 +2479,7 @@ def two_parameters(limit):
 
 got = [by_hand(1.0), by_hand(10.0), by_hand(2.5, 2)]
 for kinds, wanted in zip([g[0] for g in got], (["float"], ["float"], ["float"] * 2), strict=True):
-    assert kinds == wanted, f"train_clipped must return a list of Python floats, one a batch, got {kinds}"
+    assert kinds == wanted, f"train_clipped must return a list of Python floats, one a batch, got {kinds}. NoneType: is `return` missing?"
 norms = [g[1] for g in got]
 assert_close(
     norms,
@@ -2467,6 +2494,7 @@ assert_close(
     msg=lambda m: (
         f"gradient (3, 4), lr 1: with limit 1 the weights go to (−0.6, −0.8); with limit 10 to (−3, −4), not clipped; "
         f"with limit 2.5, twice (−1.5, −2), to (−3, −4); got {[g[2].tolist() for g in got]}. First (−3, −4): clipped after the step, or before backward, when there is no gradient yet. "
+        f"Second (−6, −8): scaled up to the limit; below it nothing changes. "
         f"(−1, −1): each number was clipped by itself. (−0.7, −0.7): the old gradients (50, 50) counted\n{m}"
     ),
 )
@@ -2492,12 +2520,14 @@ def through(bad, criterion):
     batches = [(torch.full((1, 1), value), torch.zeros(1, 1)) for value in (1.0, bad, 1.0)]
     plain = torch.optim.SGD(model.parameters(), lr=0.5)
     norms = train_clipped(model, plain, criterion, batches, 1.0)
-    return [float(n) for n in norms], model.weight.item()
+    kinds = [type(n).__name__ for n in norms] if type(norms) is list else type(norms).__name__
+    return kinds, norms if kinds == ["float"] * len(kinds) else None, model.weight.item()
 
 
 distance = lambda out, target: (out - target).square().sum().sqrt()  # at 0 its slope is inf · 0
 got = through(math.inf, lambda out, target: (out - target).sum()), through(0.0, distance)
-for (norms, weight), bad in zip(got, ("inf", "nan (the loss is 0)"), strict=True):
+for (kinds, norms, weight), bad in zip(got, ("inf", "nan (the loss is 0)"), strict=True):
+    assert norms is not None, f"train_clipped must return a list of Python floats, one a batch, got {kinds}. NoneType: is `return` missing?"
     assert len(norms) == 3 and abs(norms[0] - 1) < 1e-4 and not math.isfinite(norms[1]), (
         f"norms of three batches, the second {bad}: it belongs in the list, and the third follows; got {norms}. "
         "Two or fewer: the loop stopped at it, or left it out"
@@ -3128,14 +3158,16 @@ for probs, temperature, high in zip(got, (1.0, 0.5), (0.75, 0.9), strict=True):
         torch.tensor([[1 - high, high], [high, 1 - high], [0.5, 0.5]]),
         msg=lambda m, t=temperature, p=probs, h=high: (
             f"rows (0, ln 3), (ln 3, 0), (0, 0) at temperature {t}: the larger one gets {h}, got {p.tolist()}. "
-            f"0.634: multiplied, not divided. 0.75 at 0.5: dividing probabilities changes nothing. Columns that sum to 1: the wrong axis\n{m}"
+            f"0.634: multiplied, not divided. 0.75 or 1.5 at 0.5: the probabilities were divided. "
+            f"Columns that sum to 1: the wrong axis\n{m}"
         ),
     )
 assert torch.equal(left[1], pair), f"the logits were {pair.tolist()}, after a call at temperature 0.5 {left[1].tolist()}: changed in place"
 got = temperature_probs(pair, 0)
+assert type(got) is torch.Tensor, f"temperature 0: temperature_probs must return a tensor, got {type(got).__name__}"
 assert got[:2].tolist() == [[0.0, 1.0], [1.0, 0.0]] and sorted(got[2].tolist()) == [0.0, 1.0], (
     f"the same rows at temperature 0: [0, 1], [1, 0], and for two equal logits a 1 and a 0 in either order; got {got.tolist()}. "
-    "nan: divided by 0. Rows of zeros: the largest of the whole tensor was taken. 0.5: only one of the largest gets the 1"
+    "nan: divided by 0. Rows of zeros: the largest of the whole tensor was taken. [0.5, 0.5] or [1, 1]: only one of the largest gets the 1"
 )
 
 
@@ -3147,14 +3179,15 @@ def error_at(temperature):
 
 
 got = [error_at(t) for t in (-1.0, math.nan, math.inf)]
-assert got == ["ValueError"] * 3, f"temperatures −1, nan and inf must raise ValueError, got {got}"
+assert got == ["ValueError"] * 3, f"temperatures −1, nan and inf must raise ValueError, got {got}. Second not refused: nan < 0 is False"
 got = [temperature_probs(torch.tensor([1000.0, 1000.0 - math.log(3.0)], dtype=torch.float64), t) for t in (1.0, 0)]
 assert_close(
     got,
     [torch.tensor([0.75, 0.25], dtype=torch.float64), torch.tensor([1.0, 0.0], dtype=torch.float64)],
     msg=lambda m: (
         f"float64 logits 1000 and 1000 − ln 3: [0.75, 0.25] at temperature 1, [1, 0] at 0, both float64, "
-        f"got {[(v.tolist(), str(v.dtype)) for v in got]}. nan: e to the 1000 overflows\n{m}"
+        f"got {[(v.tolist(), str(v.dtype)) for v in got]}. nan: e to the 1000 overflows. "
+        f"torch.int64: one_hot gives integers\n{m}"
     ),
 )
 print("passed: odds 1 : 3, 1 : 9, all or nothing, and errors")

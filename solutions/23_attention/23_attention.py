@@ -2347,6 +2347,7 @@ def odd_waves():
 
 got = odd_waves()
 assert type(got) is list, f"sinusoid(2, 3): odd d must work, got {got}. There is one sine more than cosines"
+assert all(type(g) is torch.Tensor for g in got), f"sinusoid must return a tensor, got {got[0]}: is `return` missing?"
 assert [tuple(g.shape) for g in got] == [(2, 3), (2, 1), (2, 5)], (
     f"d = 3, 1 and 5 must give (2, 3), (2, 1) and (2, 5), got {[tuple(g.shape) for g in got]}"
 )
