@@ -206,6 +206,7 @@ print("largest equals smallest:", bool(tenths.amax() == tenths.amin()))
 # By hand: the training column 2, 4, 9 has mean 5, deviation $\sqrt{(9 + 1 + 16)/3} = 2.944$, smallest 2, largest 9.
 # The value 16 becomes $(16 - 5)/2.944 = 3.737$, $(16 - 2)/(9 - 2) = 2$ and $16/9 = 1.778$.
 # In a training column 5, 5, 5 the value 7 becomes $7 - 5 = 2$, $7 - 5 = 2$ and $7/5 = 1.4$.
+# (A mean is rounded: after the subtraction a rest of about 1e-8 may stay where 0 is meant.)
 #
 # <details><summary>Hint 1</summary>Which axis is averaged if one number a column is left? What is true of <code>amax</code> and
 # <code>amin</code> of a constant column?</details>
@@ -279,6 +280,8 @@ print("passed: the example worked by hand, measured on the training rows")
 # %% check="scaling-constant" points=2
 fixed, new_row = torch.tensor([[5.0, 0.0, 2.0], [5.0, 0.0, 4.0], [5.0, 0.0, 9.0]]), torch.tensor([[7.0, 3.0, 16.0]])
 got = [zscore(new_row, fixed), minmax(new_row, fixed), maxscale(new_row, fixed)]
+kinds = [type(v).__name__ for v in got]
+assert kinds == ["Tensor"] * 3, f"zscore, minmax and maxscale must return tensors, got {kinds}. NoneType: is `return` missing?"
 assert_close(
     got,
     [torch.tensor([[2.0, 3.0, 11 / (26 / 3) ** 0.5]]), torch.tensor([[2.0, 3.0, 2.0]]), torch.tensor([[1.4, 3.0, 16 / 9]])],
@@ -706,6 +709,8 @@ class MyBatchNorm(nn.Module):
 # %% check="batchnorm-start" points=1
 def start_values():
     layer = MyBatchNorm(3)
+    if "_parameters" not in vars(layer):
+        return "nothing, for `super().__init__()` is missing", {}
     state = {name: (list(t.shape), t.tolist()) for name, t in layer.state_dict().items()}
     return [name for name, _ in layer.named_parameters()], state
 
@@ -734,6 +739,13 @@ print("passed: names, shapes and first values are those of nn.BatchNorm1d")
 # %% check="batchnorm-by-hand" points=2
 def first_batch(x, along, **options):
     layer = MyBatchNorm(2, **options)
+    if "_parameters" not in vars(layer):
+        return "no call of `super().__init__()` in __init__", None, None
+    if type(layer).forward is nn.Module.forward:
+        return "a class without a method `forward`", None, None
+    missing = [name for name in ("weight", "bias") if not isinstance(getattr(layer, name, None), torch.Tensor)]
+    if missing:
+        return f"no parameter {' and no '.join(missing)}", None, None
     with torch.no_grad():
         layer.weight.fill_(2.0)
         layer.bias.fill_(10.0)
@@ -788,6 +800,15 @@ print("passed: the output worked by hand")
 # %% check="batchnorm-running" points=1
 def after_batches(momentum):
     layer = MyBatchNorm(1, momentum=momentum)
+    if "_parameters" not in vars(layer):
+        return "no call of `super().__init__()` in __init__", "", []
+    if type(layer).forward is nn.Module.forward:
+        return "a class without a method `forward`", "", []
+    names = ("running_mean", "running_var", "num_batches_tracked")
+    kinds = {name: type(getattr(layer, name, None)).__name__ for name in names}
+    missing = [f"{name} ({kind})" for name, kind in kinds.items() if kind not in ("Tensor", "Parameter", "Buffer")]
+    if missing:
+        return f"not a tensor: {', '.join(missing)}", "", []
     try:
         for column in ([1.0, 3.0, 8.0], [5.0, 9.0]):
             layer(torch.tensor(column)[:, None])
@@ -795,7 +816,7 @@ def after_batches(momentum):
         return f"TypeError: {problem}", "", []
 
     def numbers():
-        return [layer.running_mean.item(), layer.running_var.item(), layer.num_batches_tracked.item()]
+        return [getattr(layer, name).item() for name in names]
 
     kept = numbers()
     try:
@@ -809,7 +830,8 @@ def after_batches(momentum):
 found = [after_batches(0.1), after_batches(None)]
 got = [kept for kept, _, _ in found]
 assert [type(kept) for kept in got] == [list, list], (
-    f"MyBatchNorm(1, momentum=0.1) and MyBatchNorm(1, momentum=None) on two batches: got {got}. 'NoneType': momentum None is not handled"
+    f"MyBatchNorm(1, momentum=0.1) and MyBatchNorm(1, momentum=None) on two batches: got {got}. "
+    "'NoneType' and 'float': momentum None is not handled. Not a tensor: register_buffer keeps one, for the counter torch.tensor(0)"
 )
 assert_close(
     torch.tensor(got),
@@ -1369,7 +1391,7 @@ def evaluated(numbers, eps):
 
 single_row = ([[7.0]], [5.0], [1.0], [3.0], [4.0])  # x, gamma, beta, running mean, running variance
 got, after = evaluated(single_row, 0.0)
-assert type(got) is torch.Tensor, f"bn_eval must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"bn_eval must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert_close(
     got,
     torch.tensor([[11.0]]),
@@ -1747,13 +1769,27 @@ def folded_numbers():
             (bn.bias, 0.5),
         ):
             tensor.fill_(value)
-    out = fold_bn(linear, bn)
+    try:
+        out = fold_bn(linear, bn)
+    except (RuntimeError, TypeError) as problem:
+        if "leaf Variable" not in str(problem) and "cannot assign" not in str(problem):
+            raise
+        return f"{type(problem).__name__}: {problem}", None, []
     left = [t.item() for t in (linear.weight, linear.bias, bn.running_mean, bn.running_var, bn.weight, bn.bias)]
-    return type(out).__name__, [out.weight.item(), out.bias.item()] if isinstance(out, nn.Linear) else None, left
+    if not isinstance(out, nn.Linear):
+        return type(out).__name__, None, left
+    if out.bias is None:
+        return "Linear without a bias", None, left
+    if out.weight.numel() != 1:
+        return f"Linear({out.in_features}, {out.out_features}) for Linear(1, 1)", None, left
+    return "Linear", [out.weight.item(), out.bias.item()], left
 
 
 kind, got, left = folded_numbers()
-assert kind == "Linear", f"fold_bn must return an nn.Linear, got {kind}"
+assert kind == "Linear", (
+    f"fold_bn must return an nn.Linear with a bias, got {kind}. NoneType: is `return` missing? 'a leaf Variable that requires grad': "
+    "write under torch.no_grad(). 'cannot assign': a parameter is written with copy_, or replaced by an nn.Parameter"
+)
 assert_close(
     torch.tensor(got),
     torch.tensor([4.0, -5.5]),
@@ -1780,6 +1816,12 @@ def both_answers(first_state, statistics, x):
         raise
     except (RuntimeError, TypeError, AttributeError) as problem:
         return f"{type(problem).__name__}: {problem}", None, None, None
+    if not isinstance(single, nn.Linear):
+        return f"{type(single).__name__} as its result", None, None, None
+    if single.bias is None:
+        return "a linear layer without a bias as its result", None, None, None
+    if single.weight.shape != (2, 3):
+        return f"a linear layer with weights {tuple(single.weight.shape)} in place of (2, 3)", None, None, None
     return single(x).detach(), dict(linear.state_dict()), dict(bn.state_dict()), bn.training
 
 
@@ -1792,9 +1834,12 @@ for given in ({"weight": weight_}, {"weight": weight_, "bias": bias_}):
         {k: v.clone() for k, v in given.items()}, {k: v.clone() for k, v in numbers.items()}, x_.clone()
     )
     assert type(got) is torch.Tensor, (
-        f"nn.Linear(3, 2) with {' and '.join(given)}, and BatchNorm: fold_bn failed with {got}. NoneType: without a bias linear.bias is None. "
-        "Boolean value: ask `is None`. Sizes that do not match: the factor belongs to the rows of W, shape (C, 1), and the new layer is "
-        "nn.Linear(D, C)"
+        f"nn.Linear(3, 2) with {' and '.join(given)}, and BatchNorm: fold_bn must return an nn.Linear(3, 2) with a bias; it came to {got}. "
+        "NoneType as its result: is `return` missing? 'NoneType' in an error: without a bias linear.bias is None. Boolean value: ask "
+        "`is None`. "
+        "Sizes that do not match: the factor belongs to the rows of W, shape (C, 1), and the new layer is nn.Linear(D, C). "
+        "'a leaf Variable that requires grad': write into the new layer under torch.no_grad(). 'cannot assign': a parameter is written "
+        "with copy_, or replaced by an nn.Parameter"
     )
     names = " and ".join(given)
     before_bn = x_ @ weight_.T + given.get("bias", torch.zeros(2))
@@ -2159,7 +2204,9 @@ def column_back(dy, x, gamma):
 
 column_x, column_dy = torch.tensor([[2.0], [2.0], [6.0], [6.0]]), torch.tensor([[1.0], [0.0], [0.0], [0.0]])
 got, after = column_back(column_dy, column_x, torch.tensor([3.0]))
-assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, f"bn_backward must return a tuple of three tensors, got {got!r}"
+assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, (
+    f"bn_backward must return a tuple of three tensors, got {got!r}. None: is `return` missing?"
+)
 assert_close(
     got,
     (torch.tensor([[0.75], [-0.75], [0.0], [0.0]]), torch.tensor([-1.0]), torch.tensor([1.0])),
@@ -2167,7 +2214,8 @@ assert_close(
         f"dx (0.75, -0.75, 0, 0), dgamma -1, dbeta 1; got {[v.flatten().tolist() for v in got]}. dx 1.5, 0, 0, 0: only the direct path. "
         f"1.125, -0.375, 0.375, 0.375: the mean path is lost. 1.125, -0.375, -0.375, -0.375: the variance path is lost. 0.25: gamma is lost. "
         f"0.731, -0.568, -0.081, -0.081: divided by N - 1 in s. "
-        f"dgamma -0.25 or dbeta 0.25: a mean instead of a sum. dgamma -3: multiplied by gamma. dgamma 2: x instead of x̂\n{m}"
+        f"dgamma -0.25 or dbeta 0.25: a mean instead of a sum. dgamma -3: multiplied by gamma. dgamma 2: x instead of x̂. "
+        f"dgamma 1, dbeta -1: exchanged. The right numbers in another shape: summed over more than dim 0, or an axis was kept\n{m}"
     ),
 )
 for name_, was, is_now in zip(("dy", "x", "gamma"), (column_dy, column_x, torch.tensor([3.0])), after, strict=True):
@@ -2196,22 +2244,37 @@ def passes_gradcheck(x, gamma, beta):
     except NotImplementedError:
         raise
     except RuntimeError as problem:
-        return False, str(problem)[:300]
+        return False, str(problem).split(",\nnumerical")[0][:300]
+
+
+def first_difference(got, wanted):
+    for name, mine, right in zip(("dx", "dgamma", "dbeta"), got, wanted, strict=True):
+        if mine.shape != right.shape:
+            return f"{name} has shape {tuple(mine.shape)} instead of {tuple(right.shape)}"
+        far = ~torch.isclose(mine.to(right.dtype), right)
+        if far.any():
+            place = tuple(far.nonzero()[0].tolist())
+            return f"{name}[{', '.join(map(str, place))}] is {mine[place].item():.5g} instead of {right[place].item():.5g}"
+    return "none"
 
 
 _ = torch.manual_seed(41)
+leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (3,), (3,))]
+slopes_ = torch.randn(5, 3, dtype=torch.float64)
+got = bn_backward(slopes_.clone(), *(leaf.detach().clone() for leaf in leaves[:2]), eps=0.5)
+kinds_ = [type(v).__name__ for v in got] if type(got) is tuple else type(got).__name__
+assert kinds_ == ["Tensor"] * 3, f"bn_backward must return a tuple of three tensors, got {kinds_}. NoneType: is `return` missing?"
+wanted = torch.autograd.grad(normalised(*leaves), leaves, slopes_)
+differs = first_difference(got, wanted)
 ok, found = passes_gradcheck(*(torch.randn(*shape, dtype=torch.float64) for shape in ((5, 3), (3,), (3,))))
 assert ok is True, (
     "gradcheck in float64 on x (5, 3), eps 0.5, compares your gradients with finite differences and refuses them (below, input or index 0 is dx, "
     "1 dgamma, 2 dbeta). 'Jacobian mismatch': the numbers differ; if the example by hand passed, look for a mean() without dim, which mixes the "
     "columns, an eps that is not the argument or not under the root, or an N that is fixed. 'invalid gradient': a wrong shape, add over dim 0 only. "
-    f"'modified by an inplace operation': an input was changed. gradcheck says: {found}"
+    f"'modified by an inplace operation': an input was changed. gradcheck says: {found}. "
+    f"The first number that differs from autograd's, on another x: {differs}"
 )
-leaves = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (3,), (3,))]
-slopes_ = torch.randn(5, 3, dtype=torch.float64)
-got = bn_backward(slopes_.clone(), *(leaf.detach().clone() for leaf in leaves[:2]), eps=0.5)
-wanted = torch.autograd.grad(normalised(*leaves), leaves, slopes_)
-assert_close(got, wanted, msg=lambda m: f"another x (5, 3) and dy, eps 0.5: (dx, dgamma, dbeta) are not autograd's\n{m}")
+assert_close(got, wanted, msg=lambda m: f"another x (5, 3) and dy, eps 0.5: (dx, dgamma, dbeta) are not autograd's: {differs}\n{m}")
 print("passed: gradcheck agrees")
 
 # %% hidden="backward-autograd" points=3
@@ -2465,7 +2528,8 @@ assert_close(
     wanted,
     msg=lambda m: (
         f"rows (1, 3, 8) and (2, 2, 5), gamma (1, 2, 3), beta (0, 0, 10) must give {wanted.tolist()}, got {got.tolist()}. "
-        f"Row 1 -1, 2, 13: columns were averaged (that is BatchNorm). Row 2 beginning with -0.577: divided by D - 1\n{m}"
+        f"Row 1 -1, 2, 13: columns were averaged (that is BatchNorm). Row 2 beginning with -0.577: divided by D - 1. "
+        f"Row 1 -1.02, -0.34, 1.36: gamma and beta are not used\n{m}"
     ),
 )
 assert torch.equal(left, two), f"x was changed in place, from {two.tolist()} to {left.tolist()}"
@@ -2757,7 +2821,7 @@ def in_two_groups(x):
 
 four = torch.tensor([1.0, 3.0, 10.0, 20.0]).reshape(1, 4, 1, 1)
 got, left = in_two_groups(four.clone())
-assert type(got) is torch.Tensor, f"group_instance must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"group_instance must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert got.shape == (1, 4, 1, 1), f"the result must have the shape of x, (1, 4, 1, 1), got {tuple(got.shape)}"
 assert_close(
     got.flatten(),
@@ -2774,7 +2838,9 @@ print("passed: neighbours are grouped")
 
 # %% check="group-counts" points=1
 got = [n_means(kind, (4, 6, 5, 5), 3) for kind in ("batch", "layer", "instance", "group")]
-assert [type(v) for v in got] == [int] * 4, f"n_means must return an int, got {[type(v).__name__ for v in got]}"
+assert [type(v) for v in got] == [int] * 4, (
+    f"n_means must return an int, got {[type(v).__name__ for v in got]}. NoneType: is `return` missing? float: / was used"
+)
 assert got == [6, 4, 24, 12], (
     f"for (4, 6, 5, 5) and 3 groups: batch 6, layer 4, instance 24, group 12 (count the colours), got {got}. "
     "group 8: C/g is the size of a group, not the number of groups. group 3: samples do not share a mean"
@@ -2799,7 +2865,9 @@ got = [grouped(x.clone(), 1, 0.5), grouped(x.clone(), 6, 0.5)]
 upright = x.transpose(2, 3).contiguous()
 wanted = [torch.nn.functional.layer_norm(upright, (6, 2, 3), eps=0.5), torch.nn.functional.instance_norm(upright, eps=0.5)]
 for name_, g_, w_ in zip(("g = 1 must be LayerNorm over (C, H, W)", "g = C must be InstanceNorm"), got, wanted, strict=True):
-    assert type(g_) is torch.Tensor, f"x (2, 6, 2, 3), a transposed view: got {g_!r}. RuntimeError on view: `reshape` copies where it must"
+    assert type(g_) is torch.Tensor, (
+        f"x (2, 6, 2, 3), a transposed view: got {g_!r}. None: is `return` missing? RuntimeError on view: `reshape` copies where it must"
+    )
     assert g_.shape == w_.shape, f"x (2, 6, 2, 3): the result must have this shape too, got {tuple(g_.shape)}"
     assert_close(
         g_,
@@ -3358,7 +3426,10 @@ def answered(x, dy, gamma0, beta0):
 (note_pair, touched, graphs), (other_pair, _, _) = answered(col.clone(), along.clone(), 0.0, 1.0), answered(col.clone(), along.clone(), 3.0, 0.5)
 got = [note_pair, other_pair]
 kinds_ = [[type(v).__name__ for v in pair] if type(pair) is tuple else type(pair).__name__ for pair in got]
-assert kinds_ == [["Tensor", "Tensor"]] * 2, f"note_fix must return a tuple of two tensors, got {kinds_}"
+assert kinds_ == [["Tensor", "Tensor"]] * 2, (
+    f"note_fix must return a tuple of two tensors, got {kinds_}. NoneType alone: is `return` missing? NoneType as the gradient: "
+    "only a tensor with requires_grad collects one, so x needs a copy with it"
+)
 assert_close(
     got[0],
     (torch.ones(4, 1), torch.zeros(4, 1)),

@@ -115,7 +115,7 @@ def rasterise(h: int, w: int, cy: float, cx: float, r: float, rgb: tuple) -> tor
 
 # %% check="raster-by-hand" points=1
 got = rasterise(2, 3, 0, 1, 1, (1, 0.5, 0))
-assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert got.shape == (3, 2, 3), f"2 rows, 3 columns: shape (3, 2, 3), got {tuple(got.shape)}. (2, 3, 3): channels come first"
 assert got.dtype == torch.float32, f"the picture must be float32, got {got.dtype}"
 red = torch.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
@@ -132,12 +132,13 @@ print("passed: the example worked by hand")
 
 # %% check="raster-types" points=1
 got = rasterise(3, 6, 1.5, 9.25, 4.5, (0, 1, 0))
-assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"rasterise must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
+assert got.shape == (3, 3, 6), f"3 rows, 6 columns: shape (3, 3, 6), got {tuple(got.shape)}. (3, 6, 3): height and width exchanged"
 assert got.dtype == torch.float32, f"whole numbers as colours must still give float32, got {got.dtype}"
 assert got.sum(dim=(0, 1)).tolist() == [0, 0, 0, 0, 0, 2], (
     f"centre at row 1.5, column 9.25, right of the picture, radius 4.5, colour (0, 1, 0): only column 5 is reached, in rows 1 and 2; "
     f"sums of the columns 0, 0, 0, 0, 0, 2, got {got.sum(dim=(0, 1)).tolist()}. 3: a fraction was cut off or rounded up. "
-    "All 0: compared with r, not with r², or r was cut to 4. 6: the colours are ignored"
+    "All 0: compared with r, not with r², or r was cut to 4, or row and column of the centre exchanged. 6: the colours are ignored"
 )
 print("passed: float32, and a centre outside the picture")
 
@@ -347,7 +348,7 @@ try:
     got = corr2d(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), torch.tensor([[1.0, 10.0]]))
 except NotImplementedError:  # not written yet
     raise
-except Exception as problem:
+except (RuntimeError, IndexError) as problem:
     got = f"{type(problem).__name__}: {problem}"
 assert type(got) is torch.Tensor, (
     f"corr2d must return a tensor, got {got}. None: is `return` missing? mat1 and mat2: @ is a matrix product, * multiplies in pairs. "
@@ -361,7 +362,7 @@ assert_close(
     torch.tensor([[21.0, 32.0], [54.0, 65.0]]),
     msg=lambda m: (
         f"must be [[21, 32], [54, 65]], got {got.tolist()}. [[12, 23], [45, 56]]: the kernel was flipped left to right. "
-        f"Zeros: the result was never filled\n{m}"
+        f"All zeros: the result was never filled. 21, 22 and zeros: the slice of a window ends at i + kh, not at kh\n{m}"
     ),
 )
 print("passed: the example worked by hand")
@@ -372,7 +373,7 @@ try:
     got = corr2d(picture_, kernel_)
 except NotImplementedError:  # not written yet
     raise
-except Exception as problem:
+except (RuntimeError, IndexError) as problem:
     got = f"{type(problem).__name__}: {problem}"
 assert type(got) is torch.Tensor, (
     f"a kernel as large as the picture gives one number, shape (1, 1), got {got}. None: is `return` missing? "
@@ -878,7 +879,7 @@ try:
     got = conv2d(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]), torch.tensor([[[[10.0]], [[100.0]]]]), torch.tensor([5.0]))
 except NotImplementedError:  # not written yet
     raise
-except Exception as problem:
+except (RuntimeError, IndexError) as problem:
     got = f"{type(problem).__name__}: {problem}"
 assert type(got) is torch.Tensor, (
     f"conv2d must return a tensor, got {got}. None: is `return` missing? "
@@ -902,7 +903,7 @@ def three_blocks():
         return conv2d(pictures_, blocks_, torch.tensor([100.0, 200.0, 300.0]))
     except NotImplementedError:  # not written yet
         raise
-    except Exception as problem:
+    except (RuntimeError, IndexError) as problem:
         return f"{type(problem).__name__}: {problem}"
 
 
@@ -911,7 +912,7 @@ blocks_ = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]).reshape(3, 2, 1, 1)
 got = three_blocks()
 assert type(got) is torch.Tensor, (
     f"2 pictures of 2 channels, 3 blocks of 1 × 1, 3 biases: must give a tensor, got {got}. Sizes 2 and 3 do not match: every window of every picture "
-    "must meet every block (window[:, None]), and b belongs to axis 1 (b[:, None, None])"
+    "must meet every block (window[:, None]), and b belongs to axis 1 (b[:, None, None]). Boolean value: ask `b is not None`, not `if b`"
 )
 assert got.shape == (2, 3, 2, 3), f"2 pictures, 3 blocks, 2 × 3 places: shape (2, 3, 2, 3), got {tuple(got.shape)}"
 first_, second_ = pictures_.unbind(dim=1)
@@ -932,7 +933,11 @@ def moved(kernel, padding):
         return conv2d(ramp, kernel, stride=3, padding=padding)
     except NotImplementedError:  # not written yet
         raise
-    except Exception as problem:
+    except (RuntimeError, IndexError) as problem:
+        return f"{type(problem).__name__}: {problem}"
+    except (TypeError, AttributeError) as problem:
+        if "NoneType" not in str(problem):
+            raise
         return f"{type(problem).__name__}: {problem}"
 
 
@@ -940,7 +945,8 @@ ramp = torch.arange(1.0, 26.0).double().reshape(1, 1, 5, 5)  # rows 1 … 5 | 6 
 lying, standing = torch.tensor([1.0, 100.0]).double().reshape(1, 1, 1, 2), torch.tensor([1.0, 100.0]).double().reshape(1, 1, 2, 1)
 got = [moved(lying, 1), moved(standing, 2)]
 assert [type(v) for v in got] == [torch.Tensor] * 2, (
-    f"conv2d without b must return a tensor, got {got}. None: is `return` missing? 'NoneType': b may be None, add it only if it is given"
+    f"conv2d without b must return a tensor, got {got}. None: is `return` missing? 'NoneType': b may be None, add it only if it is given. "
+    "Dimension out of range, or sizes that do not match: is window[:, None] missing, or do the loops run too far?"
 )
 assert got[0].shape == (1, 1, 3, 2), (
     f"5 × 5 with padding 1 is 7 × 7; a kernel (1, 2) with stride 3 has 3 × 2 places, got {tuple(got[0].shape)}. "
@@ -1436,7 +1442,8 @@ def field_and_list(layers):
 got = [receptive_field([]), receptive_field([(3, 1, 1), (3, 2, 1)]), receptive_field([(2, 3, 1), (1, 2, 1), (2, 1, 3)])]
 assert got[0] == (1, 1), f"no layer: (1, 1), got {got[0]}"
 assert got[1] == (5, 2), (
-    f"the stride in the last layer does not change what that layer sees: (5, 2), got {got[1]}. 7: j was changed before r, or k was added, not k - 1"
+    f"the stride in the last layer does not change what that layer sees: (5, 2), got {got[1]}. 7: j was changed before r, "
+    "or k was added, not k - 1, or k - 1 was multiplied by this layer's own stride, or the last layer was taken first"
 )
 assert got[2] == (20, 6), (
     f"strides 3 and 2 make a step of 6, then dilation 3: 1 + 1 + 0 + 3·1·6 = 20, so (20, 6), got {got[2]}. 17: steps added, not multiplied. "
@@ -1621,7 +1628,7 @@ def multiplications(k: int, n: int, c: int) -> int:
 # %% check="note-by-hand" points=1
 counts_ = [multiplications(3, 3, 2), multiplications(7, 1, 2), multiplications(1, 2, 3)]
 got = [difference_weight(torch.tensor([[5.0]], dtype=torch.float64), 2, 0, 3), *counts_]
-assert type(got[0]) is torch.Tensor, f"difference_weight must return a tensor, got {type(got[0]).__name__}: is `return` missing?"
+assert type(got[0]) is torch.Tensor, f"difference_weight must return a tensor, got {type(got[0]).__name__}. NoneType: is `return` missing?"
 assert got[0].shape == (1, 3, 1, 1), f"the weight must have shape (1, 3, 1, 1), outputs first, got {tuple(got[0].shape)}"
 assert got[0].flatten().tolist() == [-5, 0, 5], (
     f"the slices must be -5, 0, 5, got {got[0].flatten().tolist()}. All equal: as the note says. 5, 0, -5: plus and minus swapped"
@@ -1649,7 +1656,9 @@ assert maps_ == [[[3.0], [3.0]], [[-3.0], [-3.0]]], (
 )
 try:
     got = difference_weight(torch.tensor([[0.1, 0.2]], dtype=torch.float64), 1, 3, 4)
-except Exception as problem:
+except NotImplementedError:  # not written yet
+    raise
+except (RuntimeError, IndexError) as problem:
     got = f"{type(problem).__name__}: {problem}"
 assert type(got) is torch.Tensor and got.shape == (1, 4, 1, 2), (
     f"a slice (1, 2) for each of 4 channels: shape (1, 4, 1, 2), got {tuple(got.shape) if isinstance(got, torch.Tensor) else got}. "
@@ -1893,7 +1902,10 @@ def nearest_up(x: torch.Tensor, f: int) -> torch.Tensor:
 # %% check="pool-max" points=1
 low_ = torch.tensor([[[[-1.0, -2.0], [-3.0, -4.0]]]])
 got = max_pool(low_, 2, 2, 1)
-assert type(got) is torch.Tensor, f"max_pool must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"max_pool must return a tensor, got {type(got).__name__}. NoneType: is `return` missing? "
+    "max, a kind of tuple: `max` along an axis gives a pair, values and indices; `amax` gives the values"
+)
 assert got.flatten().tolist() == [-1, -2, -3, -4] and got.shape == (1, 1, 2, 2), (
     f"four windows with one pixel each: -1, -2, -3, -4, shape (1, 1, 2, 2), got {got.flatten().tolist()}, shape {tuple(got.shape)}. "
     "Zeros: the padding won, it must lose always. Only -1: there is no padding"
@@ -1921,7 +1933,8 @@ assert got[0].flatten().tolist() == [-0.25, -0.5, -0.75, -1], (
     "-1, -2, -3, -4: padding not counted, or no division"
 )
 assert got[1].flatten().tolist() == [-1, -2, -3, -4], (
-    f"with include_pad=False one pixel is left in each window: -1, -2, -3, -4, got {got[1].flatten().tolist()}"
+    f"with include_pad=False one pixel is left in each window: -1, -2, -3, -4, got {got[1].flatten().tolist()}. "
+    "-0.25, -0.5, …: include_pad is ignored"
 )
 nines = 9 * torch.arange(15.0).reshape(1, 1, 3, 5)
 got = [avg_pool(nines, 3, 2, 1), avg_pool(nines, 3, 2, 1, include_pad=False)]
@@ -2226,7 +2239,7 @@ def mixed_or_error(parts, w, b):
         return mix_channels(parts, w, b)
     except NotImplementedError:  # not written yet
         raise
-    except Exception as problem:
+    except (RuntimeError, IndexError) as problem:
         return f"{type(problem).__name__}: {problem}"
 
 
@@ -2237,7 +2250,10 @@ assert type(got) is torch.Tensor, (
     "'unflatten', 'shape … is invalid' or 'size of tensor a': with (N, C_out, H·W), b belongs to axis 1: b[:, None]. "
     "'batch2' or another error in the product: w must be (C_out, C)"
 )
-assert got.shape == (1, 2, 1, 1), f"one picture, two channels, one pixel: shape (1, 2, 1, 1), got {tuple(got.shape)}"
+assert got.shape == (1, 2, 1, 1), (
+    f"one picture, two channels, one pixel: shape (1, 2, 1, 1), got {tuple(got.shape)}. "
+    "(1, 4, 1, 1) or (1, 2, 1, 2): b was added along another axis; it belongs to axis 1, the channels"
+)
 assert got.flatten().tolist() == [321, 3.5], (
     f"must be 321 and 3.5, got {got.flatten().tolist()}. 213: the parts in another order. A second 3: the bias is lost"
 )
@@ -2255,7 +2271,7 @@ def two_pictures(x):
         return mix_channels([x], torch.tensor([[1.0, 100.0], [0.0, 1.0]]).reshape(2, 2, 1, 1), torch.zeros(2))
     except NotImplementedError:  # not written yet
         raise
-    except Exception as problem:
+    except (RuntimeError, IndexError) as problem:
         return f"{type(problem).__name__}: {problem}"
 
 
@@ -2501,7 +2517,8 @@ assert [type(v) for v in got + got_speck] == [bool] * 7, (
 )
 assert got == [False, False, True], (
     f"a 3 × 3 mean with padding, moved by (2, 1): 2 rows moved in and 1 of reach, so bands 0, 2, 3 give [False, False, True], got {got}. "
-    "All False: the band is not left out on all four sides, or f(x) was not moved. All True: too much is left out. "
+    "All False: the band is not left out on all four sides, or f(x) was not moved. "
+    "All True: too much is left out, or nothing was moved: the axes are (2, 3). "
     "[True, False, True]: with band 0 the slice [0:-0] is empty. [False, True, True]: more than the band is left out, or it was not cut from axes 2 and 3"
 )
 assert got_speck[:3] == [False] * 3, (
@@ -2810,7 +2827,7 @@ assert type(got) is tuple and [type(v) for v in got] == [torch.Tensor] * 3, (
 )
 assert [tuple(v.shape) for v in got] == [(1, 1, 1, 3), (1, 1, 1, 2), (1,)], (
     f"shapes of x, w and (C_out,), got {[tuple(v.shape) for v in got]}. A 0: with padding 0 the cut [p:-p] leaves nothing. "
-    "A 2 before the 3: the order is dx, dw, db"
+    "A 2 before the 3: the order is dx, dw, db. () at the end: db has one number for each block, so axis 1 stays"
 )
 assert [v.flatten().tolist() for v in got] == [[10, 150, 500], [11, 17], [6]], (
     f"dx 10, 150, 500, dw 11, 17, db 6; got {[v.flatten().tolist() for v in got]}. dx 10, 50, 500: assigned, not added. "
@@ -2855,15 +2872,17 @@ def checked():
         return f"{type(problem).__name__}: {problem}".partition("\n")[0]
 
 
-got = checked()
-assert got is True, (
-    "gradcheck (chapter 4) with two pictures, 2 to 3 channels, stride 2, padding 2 fails. Input (index) 0 is x, 1 is w, 2 is b. "
-    f"An invalid gradient at index 0: the padding was not cut off, or not by `padding` places. It says: {got}"
-)
 _ = torch.manual_seed(16)
 leaves = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in ((2, 2, 4, 3), (3, 2, 3, 2), (3,))]
 slopes_ = torch.randn(2, 3, 3, 3, dtype=torch.float64)
 got = conv_backward(slopes_.clone(), *(leaf.detach().clone() for leaf in leaves[:2]), 2, 2)
+kinds_ = [type(v).__name__ for v in got] if type(got) is tuple else type(got).__name__
+assert kinds_ == ["Tensor"] * 3, f"conv_backward must return a tuple of three tensors, got {kinds_}. NoneType: is `return` missing?"
+verdict = checked()
+assert verdict is True, (
+    "gradcheck (chapter 4) with two pictures, 2 to 3 channels, stride 2, padding 2 fails. Input (index) 0 is x, 1 is w, 2 is b. "
+    f"An invalid gradient at index 0: the padding was not cut off, or not by `padding` places. It says: {verdict}"
+)
 wanted = torch.autograd.grad(F.conv2d(*leaves, stride=2, padding=2), leaves, slopes_)
 assert_close(got, wanted, msg=lambda m: f"other pictures, kernels and dy, stride 2, padding 2: (dx, dw, db) are not autograd's\n{m}")
 print("passed: gradcheck with stride and padding")

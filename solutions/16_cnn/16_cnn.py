@@ -212,14 +212,21 @@ def lenet(size: int = 28, n_classes: int = 10) -> nn.Module:
 
 # %% check="lenet-shapes" points=1
 def shapes_of_lenet():
-    model = lenet()
+    try:
+        model = lenet()
+    except TypeError as problem:
+        if "float" not in str(problem):
+            raise
+        return f"TypeError: {problem}"
     if not isinstance(model, nn.Module):
         return type(model).__name__
     return ["lazy" if nn.parameter.is_lazy(p) else tuple(p.shape) for p in model.parameters()]
 
 
 got = shapes_of_lenet()
-assert isinstance(got, list), f"lenet() must return an nn.Module, got {got}: is `return` missing?"
+assert isinstance(got, list), (
+    f"lenet() must return an nn.Module, got {got}. NoneType: is `return` missing? 'got float': `/` makes a float, use `//` for sizes"
+)
 wanted = [(6, 1, 5, 5), (6,), (16, 6, 5, 5), (16,), (120, 400), (120,), (84, 120), (84,), (10, 84), (10,)]
 assert got == wanted, (
     f"lenet() must have parameters of the shapes {wanted}, got {got}. (120, 256) in the fifth place: the padding of 2 is forgotten. "
@@ -245,13 +252,16 @@ assert got == [(3, 10), (3, 10), (3, 7)], (
     f"3 pictures of sizes 28, 31 and 40, with 10, 10 and 7 classes, must give the shapes (3, 10), (3, 10), (3, 7), got {got}. "
     "In '(3xA and Bx120)' A numbers come out of the flatten, and B are expected. B = 400 at size 40: the number is written in. "
     "A = 256 at size 28: the padding of 2 is forgotten. B = 784 at size 28: the 4 of the second convolution is. "
-    "240 and 384 rows in place of 3: no flatten. 'NoneType': a `return` is missing"
+    "A = 784 at size 28: the second convolution is padded too. (3, 10) in the third place: n_classes is not used. "
+    "240 and 384 rows in place of 3: no flatten. 'NoneType': a `return` is missing. 'got float': use `//` in place of `/`"
 )
 
 
 def one_bright_pixel():
     model = lenet(28, 3)
     parameters = list(model.parameters())
+    if any(nn.parameter.is_lazy(p) for p in parameters):
+        return "a lazy layer"
     if len(parameters) != 10:
         return [len(parameters)]
     image = torch.full((1, 1, 28, 28), -1.0)
@@ -267,6 +277,7 @@ def one_bright_pixel():
 
 
 got = one_bright_pixel()
+assert isinstance(got, list), f"lenet(28, 3) has {got}, which has no weights before its first input: compute the number of inputs"
 assert got == [-2.0, 0.0, 2.0], (
     f"weights that hand a pixel of 2 among pixels of -1 through to the logits -2, 0, 2 gave {[round(v, 3) for v in got]}. -0.125 and 0.125: "
     "average in place of max pooling. 0.762 and -0.762: tanh in place of ReLU. Three positive numbers: a softmax at the end. 0, 0, 2: a ReLU at the end. "
@@ -663,12 +674,17 @@ def summary_of_conv():
 
 
 got = summary_of_conv()
+assert type(got) is list and all(type(row) is tuple for row in got), (
+    f"net_summary must return a list of tuples, got {got}. None: is `return` missing?"
+)
 wanted = [("0", "Conv2d", (4, 3, 4, 3), 21, 216), ("1.0", "BatchNorm2d", (4, 3, 4, 3), 6, 0)]
 assert got == wanted, (
     f"a frozen 3×1 kernel and its bias, 2 to 3 channels, stride 2, on 4 pictures of 9×6: wanted {wanted}, got {got}. "
     "18 multiplications: the places of the output are forgotten. 972: the size of the input instead. 864: the batch is counted. 252: biases are multiplied. "
     "288 or 162: one side of the output taken twice. 3 parameters in the first row: frozen ones count too. "
-    "A row ('1', 'Sequential', …): leaves are inside it, so look at all modules, not at the children only. The name '0' for '1.0': the path is needed"
+    "A row ('1', 'Sequential', …): leaves are inside it, so look at all modules, not at the children only. "
+    "The name '0' for '1.0': the path is needed. The second row missing: named_children looks one level deep. "
+    "A kind that is no plain name: it is type(module).__name__"
 )
 print("passed: a convolution is used at every place of its output")
 
@@ -1287,7 +1303,12 @@ def alex_mini(size: int = 28, n_classes: int = 10) -> nn.Module:
 
 # %% check="alex-layers" points=1
 def alex_layers():
-    model = alex_mini()
+    try:
+        model = alex_mini()
+    except TypeError as problem:
+        if "float" not in str(problem):
+            raise
+        return f"TypeError: {problem}"
     if not isinstance(model, nn.Module):
         return type(model).__name__
     dropouts = [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
@@ -1298,7 +1319,9 @@ def alex_layers():
 
 
 got = alex_layers()
-assert isinstance(got, tuple), f"alex_mini() must return an nn.Module, got {got}: is `return` missing?"
+assert isinstance(got, tuple), (
+    f"alex_mini() must return an nn.Module, got {got}. NoneType: is `return` missing? 'got float': `/` makes a float, use `//` for sizes"
+)
 wanted = "Conv2d ReLU MaxPool2d " * 2 + "Conv2d ReLU " * 3 + "MaxPool2d Flatten Dropout Linear ReLU Dropout Linear ReLU Linear"
 assert got[0] == wanted.split(), f"the layers must be, in this order,\n{wanted.split()}, got\n{got[0]}"
 assert got[1] == [0.5, 0.5], f"two dropouts with probability 0.5 each, got {got[1]}"
@@ -1313,6 +1336,8 @@ print("passed: 21 layers in their order")
 def run_alex(size, n_classes):
     try:
         model = alex_mini(size, n_classes)
+        if not isinstance(model, nn.Module):
+            return type(model).__name__
         flat = [m.in_features for m in model.modules() if isinstance(m, nn.Linear)][:1]
         out = model(torch.zeros(3, 1, size, size))
     except NotImplementedError:
@@ -1328,7 +1353,8 @@ assert got == [(96, (3, 10)), (384, (3, 7)), (96, (3, 4))], (
     "In '(3xA and Bx80)' A numbers come out of the flatten, and B are expected. B = 216 and 600 at 28 and 40: the side is halved three times, a window of 3 "
     "with stride 2 makes less. B = 96 at 40: the number is written in. B = 24 at 23: fitted to 28 and 40, use the formula. "
     "A = 24 at 28 and at 40: a pooling without `stride=2` moves by its window, 3. A = 24 at 28, and 96 or 216 at 40: a padding of 2 is forgotten or too small. "
-    "'Kernel size can't be greater' at 28: the padding of 1 is"
+    "'Kernel size can't be greater' at 28: the padding of 1 is. (3, 10) everywhere: n_classes is not used. "
+    "'NoneType': a `return` is missing. 'got float': use `//` in place of `/`"
 )
 print("passed: the flatten size follows overlapping pooling")
 
@@ -1616,8 +1642,9 @@ def three3_vs_7(ci: int, C: int) -> str:
 got = stack_cost(2, 3, 1, 2, 5, 4)
 assert type(got) is tuple and [type(v) for v in got] == [int] * 3, f"stack_cost must return a tuple of three ints, got {got!r}"
 assert got == (54, 1080, 5), (
-    f"two 3×3 layers, 1 → 2 → 2 channels, 5 × 4 places: wanted (54, 1080, 5), got {got}. 72 weights: the first layer has 1 input. "
-    "58: biases are counted. 18: k for k². A field of 6 or 9: each layer adds k - 1, and one place sees itself"
+    f"two 3×3 layers, 1 → 2 → 2 channels, 5 × 4 places: wanted (54, 1080, 5), got {got}. "
+    "72 weights: the first layer has 1 input. 36: the second has 2. 58: biases are counted. "
+    "18: k for k². A field of 6 or 9: each layer adds k - 1, and one place sees itself"
 )
 got = stack_cost(3, 5, 3, 2, 1, 2)
 assert got == (350, 700, 13), (
@@ -1873,7 +1900,7 @@ def block_facts(n, ci, co):
 
 
 got = block_facts(3, 3, 5)
-assert isinstance(got, tuple), f"vgg_block(3, 3, 5) must return an nn.Sequential, got {got}: is `return` missing?"
+assert isinstance(got, tuple), f"vgg_block(3, 3, 5) must return an nn.Sequential, got {got}. NoneType: is `return` missing?"
 wanted = [(5, 3, 3, 3), (5,), (5, 5, 3, 3), (5,), (5, 5, 3, 3), (5,)]
 assert got[0] == wanted, (
     f"vgg_block(3, 3, 5) must have parameters {wanted}, got {got[0]}. "
@@ -1891,23 +1918,32 @@ print("passed: a block of three convolutions")
 # %% check="vgg-net" points=2
 def vgg_facts(ci, size, blocks, hidden, n_classes):
     net = VGG(ci, size, blocks, hidden, n_classes)
+    if "_parameters" not in vars(net):
+        return "no children, for `super().__init__()` is missing", [], "", [], []
+    if type(net).forward is nn.Module.forward:
+        return "a class without a method `forward`", [], "", [], []
     shapes = ["lazy" if nn.parameter.is_lazy(p) else tuple(p.shape) for p in net.parameters()]
-    try:
-        out = net(torch.zeros(2, ci, size, size))
-        out = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-    except NotImplementedError:
-        raise
-    except (RuntimeError, TypeError, AttributeError) as problem:
-        out = str(problem)
     front, back = getattr(net, "features", None), getattr(net, "classifier", None)
     lengths = type(front).__name__
     if isinstance(front, nn.Sequential):
         lengths = [len(list(block.children())) if isinstance(block, nn.Module) else type(block).__name__ for block in front]
     kinds = [type(layer).__name__ for layer in back] if isinstance(back, nn.Sequential) else type(back).__name__
-    return [name for name, _ in net.named_children()], shapes, out, kinds, lengths
+    names, out = [name for name, _ in net.named_children()], "not run"
+    if names == ["features", "classifier"] and isinstance(lengths, list):
+        try:
+            out = net(torch.zeros(2, ci, size, size))
+            out = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        except NotImplementedError as problem:
+            if "is missing the required" not in str(problem):  # else a module without forward, such as ModuleList
+                raise
+            out = str(problem)
+        except RuntimeError as problem:
+            out = f"RuntimeError: {problem}"
+    return names, shapes, out, kinds, lengths
 
 
 names, shapes, out, kinds, lengths = vgg_facts(1, 28, [(1, 4), (2, 8)], 16, 10)
+assert isinstance(names, list), f"VGG(1, 28, [(1, 4), (2, 8)], 16, 10) has {names}"
 assert names == ["features", "classifier"], (
     f"the children of VGG must be features and classifier, in this order, got {names}. One is missing: a plain list is not registered"
 )
@@ -1920,7 +1956,10 @@ assert shapes == wanted, (
     "(16, 6272): the side is not halved. (16, 8): only channels are counted. (8, 1, 3, 3): the second block has 4 channels in. "
     "'lazy': a lazy layer has no shape yet"
 )
-assert out == (2, 10), f"two pictures must give the shape (2, 10), got {out}. 'NoneType': `return` is missing in forward"
+assert out == (2, 10), (
+    f"two pictures must give the shape (2, 10), got {out}. 'NoneType': `return` is missing in forward. "
+    "'Module [ModuleList]': a block, and the classifier, must be an nn.Sequential"
+)
 assert kinds == "Flatten Linear ReLU Linear ReLU Linear".split(), (
     f"classifier must be an nn.Sequential of flatten, linear, ReLU, linear, ReLU, linear, got {kinds}"
 )
@@ -2514,20 +2553,31 @@ class Inception(nn.Module):
 # %% check="inception-shape" points=2
 def inception_facts():
     block = Inception(3, 2, (4, 5), (6, 7), 8)
+    if "_parameters" not in vars(block):
+        return "no children, for `super().__init__()` is missing", [], ""
+    if type(block).forward is nn.Module.forward:
+        return "a class without a method `forward`", [], ""
     names = [name for name, _ in block.named_children()]
     shapes = ["lazy" if nn.parameter.is_lazy(p) else tuple(p.shape) for p in block.parameters()]
+    if names != ["b1", "b2", "b3", "b4"]:
+        return names, shapes, "not run"
     try:
         out = block(torch.zeros(2, 3, 9, 6))
         out = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-    except NotImplementedError:
-        raise
-    except (RuntimeError, TypeError, AttributeError) as problem:
+    except NotImplementedError as problem:
+        if "is missing the required" not in str(problem):  # else a module without forward, such as ModuleList
+            raise
         out = str(problem)
+    except RuntimeError as problem:
+        out = f"RuntimeError: {problem}"
     return names, shapes, out
 
 
 names, shapes, out = inception_facts()
-assert names == ["b1", "b2", "b3", "b4"], f"the children must be b1, b2, b3, b4, in this order, got {names}"
+assert isinstance(names, list), f"Inception(3, 2, (4, 5), (6, 7), 8) has {names}"
+assert names == ["b1", "b2", "b3", "b4"], (
+    f"the children must be b1, b2, b3, b4, in this order, got {names}. One is missing: a plain list is not registered"
+)
 kernels = [(2, 3, 1, 1), (4, 3, 1, 1), (5, 4, 3, 3), (6, 3, 1, 1), (7, 6, 5, 5), (8, 3, 1, 1)]
 wanted = [shape for kernel in kernels for shape in (kernel, kernel[:1])]
 assert shapes == wanted, (
@@ -2538,7 +2588,7 @@ assert out == (2, 22, 9, 6), (
     f"pictures of 9 × 6 with 3 channels must come out as (2, 2 + 5 + 7 + 8, 9, 6) = (2, 22, 9, 6), got {out}. "
     "'Sizes of tensors must match': a branch changes height and width (padding of the 5×5 is 2), or the wrong dim is joined. (2, 2, 9, 6): only one branch. "
     "'The size of tensor a': branches are added, not joined. 'to have 3 channels, but got 2': a branch is given another one's output, not x. "
-    "'NoneType': `return` is missing in forward"
+    "'NoneType': `return` is missing in forward. 'Module [ModuleList]': each branch must be an nn.Sequential, or a layer that can be called"
 )
 print("passed: four branches of one size, joined as channels")
 
@@ -2546,6 +2596,8 @@ print("passed: four branches of one size, joined as channels")
 # %% check="inception-order" points=1
 def inception_order():
     block = Inception(1, 1, (1, 1), (1, 1), 1)
+    if type(block).forward is nn.Module.forward:
+        return "no method `forward` in the class", []
     branches = [b if isinstance(b, nn.Sequential) else [b] for b in (getattr(block, name, None) for name in ("b1", "b2", "b3", "b4"))]
     kinds = [" ".join(type(layer).__name__ for layer in b) for b in branches]
     if not all(kind.endswith("Conv2d ReLU") for kind in kinds):
@@ -2563,10 +2615,11 @@ kinds, got = inception_order()
 two = "Conv2d ReLU Conv2d ReLU"
 assert kinds == ["Conv2d ReLU", two, two, "MaxPool2d Conv2d ReLU"], (
     f"the branches must hold {['Conv2d ReLU', two, two, 'MaxPool2d Conv2d ReLU']}, got {kinds}: a ReLU follows each of the six convolutions, "
-    "and b4 begins with max pooling"
+    "and b4 begins with max pooling. NoneType: __init__ does not set that branch"
 )
 assert got == [1.0, 2.0, 3.0, 4.0], (
-    f"branches that answer 1, 2, 3, 4 everywhere must come out as channels [1, 2, 3, 4], got {got}: the order. "
+    f"branches that answer 1, 2, 3, 4 everywhere must come out as channels [1, 2, 3, 4], got {got}. "
+    "NoneType: `return` is missing in forward. The same numbers in another order: that of torch.cat. "
     "[1.0] alone: joined along dim=0. [10.0]: added up. [4.0]: one behind the other"
 )
 print("passed: the channels stand in the order of the branches")
@@ -2889,7 +2942,7 @@ def fold_one():
 got = fold_one()
 assert isinstance(got, tuple), (
     f"fold_conv_bn must return an nn.Conv2d with a bias, got {got}. None: is `return` missing? "
-    "'cannot assign': a new weight or bias must be an nn.Parameter"
+    "'cannot assign': a new weight or bias must be an nn.Parameter. 'a leaf Variable that requires grad': write under torch.no_grad()"
 )
 assert_close(
     got[:2],
@@ -2916,7 +2969,8 @@ def fold_run(weight, bias, numbers, options, x):
     both = nn.ModuleDict({"conv": conv, "bn": bn})
     old = {name: value.clone() for name, value in both.state_dict().items()}
     try:
-        out = fold_conv_bn(conv, bn)(x).detach()
+        folded = fold_conv_bn(conv, bn)
+        out = folded(x).detach() if isinstance(folded, nn.Module) else f"fold_conv_bn returned {type(folded).__name__}"
     except NotImplementedError:
         raise
     except (RuntimeError, TypeError, AttributeError) as problem:
@@ -2952,7 +3006,8 @@ assert all(type(v) is float and v < 1e-6 for v in apart), (
     "'The size of tensor a', and a large number for 3 → 3: the factor meets the input channels, or the kernel's columns if it was not reshaped. "
     "Between 1e-6 and 1e-3: bn.eps is forgotten, or stands outside the root. The second alone: bias=False. The fourth, or a wrong shape: stride or padding is lost. "
     "The last alone: groups or dilation are lost. 'expected scalar type' or 'should be the same': the dtype of conv is lost. "
-    "'cannot assign': a new weight or bias must be an nn.Parameter"
+    "'cannot assign': a new weight or bias must be an nn.Parameter. 'a leaf Variable': write under torch.no_grad(). "
+    "'returned NoneType': is `return` missing?"
 )
 assert changed == [], f"conv and bn must be left as they are, these changed: {sorted(set(changed))}. Work on a copy, of bn too if you change its mode"
 print("passed: one convolution does the work of two modules")
@@ -3262,7 +3317,9 @@ def moved_picture(given, dy, dx):
 
 
 got, left = zip(*[moved_picture(picture, dy, dx) for dy, dx in ((0, 1), (-1, 0), (0, 0), (1, -2))], strict=True)
-assert all(type(g) is torch.Tensor for g in got), f"shift must return a tensor, got {[type(g).__name__ for g in got]}: is `return` missing?"
+assert all(type(g) is torch.Tensor for g in got), (
+    f"shift must return a tensor, got {[type(g).__name__ for g in got]}. NoneType: is `return` missing?"
+)
 assert got[0].tolist() == [[[[9, 1, 2, 3], [9, 5, 6, 7]]]], (
     f"[1, 2, 3, 4] and [5, 6, 7, 8] moved right by 1 with background 9 must begin with 9 and lose 4 and 8, got {got[0].tolist()}. "
     "4 at the front: it was rolled. 9 at the end: moved to the left. A row of nines: dy and dx are exchanged. 0 for 9: the background"
@@ -3306,7 +3363,8 @@ assert type(got) is tuple and [type(v) for v in got] == [float, float], f"shift_
 assert got == (1.0, 0.8125), (
     f"four pictures, all right as they are; moved by 2, the bright one is still right in one of four directions: wanted (1.0, 0.8125), got {got}. "
     "0.85: the unmoved pictures are in the mean. 0.75 or 1.0: one direction only, or a move by 1. 0.1875: the share that is lost. "
-    "0.6875: uncovered pixels do not get `background`"
+    "0.6875: uncovered pixels do not get `background`. 0.875: each move began at the one before, `images` was changed. "
+    "If shift-picture fails, repair that first: this check uses your shift"
 )
 assert training is False, (
     "the model came in training mode and is in training mode afterwards: model.eval() is missing, or the mode was put back"
@@ -3324,7 +3382,7 @@ got = wins(mine, others)
 assert type(got) is int and got == 3, (
     "lost 0.23 against 0.32, 0.40 against 0.35, 0.25 against 0.25, 0.05 against 0.30, and 0.05 against 0.25: "
     f"wanted 3 wins, got {got!r}. 4: moved accuracy is compared, or a tie is counted. 1: clean accuracy is compared, or the seeds on which ours "
-    "lost more are counted. 2: these, and the tie"
+    "lost more are counted. 2: these, and the tie. A list: how many of its entries are True? None: is `return` missing?"
 )
 print("passed: the loss is compared, not the accuracy")
 
