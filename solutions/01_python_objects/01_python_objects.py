@@ -2853,8 +2853,7 @@ def mro_of(cls):
 # Goes round for ever where every candidate is blocked.
 #
 # Whatever has an order comes out right. But with the bases (Top, Left) of `Impossible` no candidate is free, nothing is taken out of the
-# lists, and your `while` begins the same round again. What is known when the inner loop has ended without `break`,
-# and what should happen then?
+# lists, and your `while` begins the same round again. What is known when a round has found no candidate, and what should happen then?
 
 # %% wrong="mro-without-itself" fails="mro-diamond mro-chain mro-harder mro-impossible"
 def mro_of(cls):
