@@ -94,8 +94,9 @@ def rebuild(template: NotebookNode, submission: NotebookNode) -> Rebuilt:
         cells += [_added(source) for source in found.added[position]]
     for number, cell in enumerate((cell for cell in cells if not cell.get("id")), start=1):
         cell.id = f"added-{number}"
-    editions = _edition(submission), _edition(template)
-    notes = _notes(known, found) if "" in editions or len(set(editions)) == 1 else _notes_of_another_edition(known, found, *editions)
+    notes, theirs, ours = _notes(known, found), _edition(submission), _edition(template)
+    if notes and theirs and ours and theirs != ours:
+        notes = list(_notes_of_another_edition(known, found, theirs, ours))
     return Rebuilt(_notebook(cells, template.metadata), tuple(notes))
 
 

@@ -123,6 +123,17 @@ def test_a_notebook_of_another_edition_is_named_and_not_blamed_for_what_the_cour
     assert found(rebuild(template, submission)) == expected
 
 
+def test_another_edition_that_changed_nothing_but_text_is_no_remark(tmp_path: Path, template: NotebookNode, student: NotebookNode) -> None:
+    data = json.loads(json.dumps(student))
+    data["metadata"]["course"]["edition"] = "0123456789ab"
+    data["cells"][0]["source"] = "# How long was an arrow?"
+    path = tmp_path / "01_tiny.ipynb"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    submission = read_submission(path, template)
+    assert isinstance(submission, NotebookNode)
+    assert rebuild(template, submission).notes == ()
+
+
 @pytest.mark.parametrize("said", [None, "", "<script>", 3, ["0123456789ab"], "0123456789AB"])
 def test_what_is_no_edition_is_none(tmp_path: Path, template: NotebookNode, student: NotebookNode, said: object) -> None:
     data = json.loads(json.dumps(student))
