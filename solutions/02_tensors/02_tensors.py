@@ -360,7 +360,7 @@ def nchw(img_hwc: torch.Tensor) -> torch.Tensor:
 # %% check="nchw-by-hand" points=1
 two_pixels = torch.tensor([[[255, 51, 0], [0, 0, 102]]], dtype=torch.uint8)
 got = nchw(two_pixels)
-assert type(got) is torch.Tensor, f"nchw must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"nchw must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
 assert tuple(got.shape) == (1, 3, 1, 2), (
     f"a picture of shape (1, 2, 3) must give (1, 3, 1, 2), got {tuple(got.shape)}: batch, channel, row, column, in this order"
 )
@@ -371,7 +371,8 @@ assert_close(
     wanted,
     msg=(
         f"red (1, 0), green (0.2, 0), blue (0, 0.4) should come, got {got.double().round(decimals=4).tolist()}.\n"
-        f"Numbers up to 255: not divided. 0.2 beside 1: reshape or view filled the new shape in reading order, it moves no axis"
+        f"Numbers up to 255: not divided. Only 0 and 1: // drops the rest, use /. "
+        f"0.2 beside 1: reshape or view filled the new shape in reading order, it moves no axis"
     ),
 )
 print("passed: the two pixels worked by hand")
@@ -379,7 +380,9 @@ print("passed: the two pixels worked by hand")
 # %% check="nchw-dark" points=1
 dark = torch.arange(80, dtype=torch.uint8).reshape(4, 5, 4)[:, 1:3]  # a slice: rows 4, columns 2, channels 4
 got = nchw(dark)
-assert type(got) is torch.Tensor, f"nchw(picture) must return a tensor, got {type(got).__name__}. NoneType: `return` is missing"
+assert type(got) is torch.Tensor, (
+    f"nchw(picture) must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (1, 4, 4, 2), f"a picture of shape (4, 2, 4), four channels, must give (1, 4, 4, 2), got {tuple(got.shape)}"
 for channel in range(4):
     expected = dark[:, :, channel] / 255
@@ -388,7 +391,7 @@ for channel in range(4):
         expected,
         msg=(
             f"channel {channel} of a dark picture should be\n{expected}\ngot\n{got[0, channel]}\n"
-            f"Divide by 255, not by the largest number; rows must stay rows"
+            f"All larger: divide by 255, not by the largest number. All 0: // for /. Other places: reshape and view move no axis"
         ),
     )
 print("passed: every number keeps its row, column and colour")
@@ -560,11 +563,22 @@ def cat_channels(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 # %% check="channels-grey" points=1
 def join_grey():
     b_batch = torch.tensor([[[5, 6]], [[7, 8]]])
-    return cat_channels(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), b_batch), list(b_batch.shape)
+    try:
+        return cat_channels(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), b_batch), list(b_batch.shape)
+    except NotImplementedError:
+        raise
+    except RuntimeError as problem:
+        return f"{type(problem).__name__}: {str(problem).rstrip('.')}", None
 
 
 got, b_shape = join_grey()
-assert type(got) is torch.Tensor, f"cat_channels must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is not str, (
+    f"(2, 1, 1, 2) with grey (2, 1, 2) gave {got}. About sizes or the number of dimensions: "
+    f"the axis that b lacks is that of the channel, at place 1"
+)
+assert type(got) is torch.Tensor, (
+    f"cat_channels must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (2, 2, 1, 2), (
     f"(2, 1, 1, 2) with grey (2, 1, 2) must give (2, 2, 1, 2), got {tuple(got.shape)}: two pictures of two channels each"
 )
@@ -580,16 +594,23 @@ print("passed: a grey channel is put beside the others")
 def join_many(first, second):
     try:
         return cat_channels(first, second)
+    except NotImplementedError:
+        raise
     except RuntimeError as problem:
-        if not str(problem):  # not written yet
-            raise
-        return f"{type(problem).__name__}: {problem}"
+        return f"{type(problem).__name__}: {str(problem).rstrip('.')}"
 
 
 a_batch, b_batch = torch.arange(60).reshape(2, 3, 5, 2), -torch.arange(80).reshape(2, 4, 5, 2)
 got = join_many(a_batch, b_batch)
-assert type(got) is torch.Tensor, f"(2, 3, 5, 2) with (2, 4, 5, 2) gave {got}: " + (
-    "b has its channels here, a further axis is one too many" if "same number of dimensions" in str(got) else "join channels, not pictures"
+assert type(got) is not str, f"(2, 3, 5, 2) with (2, 4, 5, 2) gave {got}" + (
+    ": b has its channels here, a further axis is one too many"
+    if "same number of dimensions" in got
+    else ": join channels, not pictures"
+    if "Sizes of tensors" in got
+    else ""
+)
+assert type(got) is torch.Tensor, (
+    f"two batches with channels must give a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
 )
 assert tuple(got.shape) == (2, 7, 5, 2), (
     f"3 and 4 channels must give 7: shape (2, 7, 5, 2), got {tuple(got.shape)}. dim=0 joins pictures, not channels"
@@ -879,7 +900,9 @@ def normalize_rows(X: torch.Tensor) -> torch.Tensor:
 
 # %% check="rows-by-hand" points=1
 got = normalize_rows(torch.tensor([[3.0, 4.0], [-6.0, 8.0]]))
-assert type(got) is torch.Tensor, f"normalize_rows must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"normalize_rows must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (2, 2), f"the shape (2, 2) must stay, got {tuple(got.shape)}"
 assert got.dtype == torch.float32, f"the dtype float32 must stay, got {got.dtype}"
 assert_close(
@@ -889,7 +912,8 @@ assert_close(
     atol=1e-5,
     msg=(
         f"rows (3, 4) and (-6, 8) should become (0.6, 0.8) and (-0.6, 0.8), got {got.double().round(decimals=4).tolist()}.\n"
-        f"0.6, 0.4: the lengths lie under the columns, keepdim is missing. 0.447: dim=0. 0.12: the root is missing. 0.429: no squares"
+        f"0.6, 0.4: the lengths lie under the columns, keepdim is missing. 0.447: dim=0. 0.12: the root is missing. 0.429: no squares. "
+        f"0.268: one length for the whole table"
     ),
 )
 print("passed: two rows by hand")
@@ -1115,7 +1139,9 @@ def device_of_ones():
 
 
 got = one_hot(torch.tensor([2, 0]), 3)
-assert type(got) is torch.Tensor, f"one_hot must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"one_hot must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (2, 3), f"2 labels and 3 classes give shape (2, 3), got {tuple(got.shape)}: one row for each label"
 assert got.dtype == torch.float32, f"the dtype must be float32, got {got.dtype}: a comparison gives bool, and F.one_hot int64"
 assert got.tolist() == [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], f"labels 2 and 0 should give [[0, 0, 1], [1, 0, 0]], got {got.tolist()}"
@@ -1132,13 +1158,22 @@ print("passed: labels 2 and 0 of three classes, and labels on another device")
 def ones_of_strangers():
     try:
         return one_hot(torch.tensor([1, -1, 0, 2], dtype=torch.int32), 2)
-    except IndexError as problem:
-        return f"{type(problem).__name__}: {problem}"
+    except NotImplementedError:
+        raise
+    except (IndexError, RuntimeError) as problem:
+        return f"{type(problem).__name__}: {str(problem).rstrip('.')}"
 
 
 got = ones_of_strangers()
+assert type(got) is not str, f"labels 1, -1, 0, 2 of two classes, int32, gave {got}" + (
+    ". torch.nn.functional.one_hot is not allowed, and refuses int32, -1 and 2"
+    if "one_hot" in got or "lass values" in got
+    else ". As a place, 2 is out of range: compare instead"
+    if "out of" in got
+    else ""
+)
 assert type(got) is torch.Tensor, (
-    f"labels 1, -1, 0, 2 of two classes: expected a tensor, got {got}. As a place, 2 is out of range: compare instead"
+    f"one_hot(y, 2) must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
 )
 assert tuple(got.shape) == (4, 2), f"4 labels and k = 2 give shape (4, 2), got {tuple(got.shape)}: one column for each of the k classes"
 assert got.tolist() == [[0.0, 1.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]], (
@@ -1323,7 +1358,9 @@ def pairwise_sqdist(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
 
 # %% check="sqdist-by-hand" points=1
 got = pairwise_sqdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]), torch.tensor([[0.0, 0.0], [3.0, 0.0]]))
-assert type(got) is torch.Tensor, f"pairwise_sqdist must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"pairwise_sqdist must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (3, 2), f"3 rows against 2 rows give shape (3, 2), got {tuple(got.shape)}: rows of A first"
 assert got.dtype == torch.float32, f"float32 rows give float32 distances, got {got.dtype}"
 assert_close(
@@ -1350,6 +1387,20 @@ assert_close(
         f"(10000, 0) is at squared distance 1, 400000000, 25 from (10001, 0), (-10000, 0), (10003, -4), got {got[0].tolist()};\n"
         f"(-10000, 0) is at 400040001, 0, 400120025, got {got[1].tolist()}.\n"
         f"5 for 25: a root. 12.5 for 25: mean for sum. 0 or 8 for 1: multiplied out, the digits of the difference cancel"
+    ),
+)
+crowd = pairwise_sqdist(torch.tensor([[10000.0, 0.0]] * 30), torch.tensor([[10001.0, 0.0], [10000.0, 2.0]]))
+assert type(crowd) is torch.Tensor and tuple(crowd.shape) == (30, 2), (
+    f"30 rows against 2 give a tensor of shape (30, 2), got {type(crowd).__name__} {tuple(getattr(crowd, 'shape', ()))}"
+)
+assert_close(
+    crowd,
+    torch.tensor([[1.0, 4.0]] * 30),
+    rtol=1e-4,
+    atol=1e-4,
+    msg=(
+        f"30 times (10000, 0), to (10001, 0) and (10000, 2): 1 and 4 in every row, got {crowd[0].tolist()} in the first. "
+        f"Digits cancel: multiplied out, as torch.cdist does too from 26 rows on"
     ),
 )
 print("passed: close points far from zero keep their distance")
@@ -1624,9 +1675,12 @@ rules = {
 misses = []
 for key, rule in rules.items():
     guess, truth = predicted.get(key, "no prediction"), true_shape(PUZZLES[key])
-    kind = "" if isinstance(guess, tuple | str) else f" (of type {type(guess).__name__}; for one axis of size 2 write (2,))"
+    if key not in predicted or isinstance(guess, tuple) or (isinstance(guess, str) and guess == "error"):
+        kind = ""
+    else:
+        kind = f", of type {type(guess).__name__}: write a tuple, as (2,) for one axis of size 2, or the text 'error'"
     if kind or guess != truth:
-        misses.append(f"{PUZZLES[key]}: you predicted {guess}{kind}, PyTorch gives {truth}. The rule: {rule}")
+        misses.append(f"{PUZZLES[key]}: you predicted {guess!r}{kind}. PyTorch gives {truth!r}. The rule: {rule}")
 assert not misses, "\n".join([f"{len(misses)} of 6 missed", *misses])
 print("passed: the first six shapes, and the rules behind them")
 
@@ -1858,27 +1912,46 @@ def encode_strings(words: list[str]) -> tuple[torch.Tensor, str]:
 
 # %% check="strings-by-hand" points=1
 got = encode_strings(["cab", "b"])
-assert type(got) is tuple and len(got) == 2, f"encode_strings must return a tuple (codes, alphabet), got {type(got).__name__}"
+assert type(got) is tuple and len(got) == 2, (
+    f"encode_strings must return a tuple of two, (codes, alphabet), got {type(got).__name__}. NoneType: `return` is missing"
+)
 codes, alphabet = got
-assert alphabet == "abc", f"the alphabet of 'cab' and 'b' is the string 'abc', got {alphabet!r}: sorted, each character once, joined"
+assert type(alphabet) is str, (
+    f"the second of (codes, alphabet) must be a string, got {type(alphabet).__name__}. Tensor: the codes come first; list: join it"
+)
+assert alphabet == "abc", f"the alphabet of 'cab' and 'b' is 'abc', got {alphabet!r}: each character once, in the order of sorted"
 assert type(codes) is torch.Tensor and codes.dtype == torch.int64, (
     f"the codes must be an int64 tensor, got {codes.dtype if type(codes) is torch.Tensor else type(codes).__name__}"
 )
-assert codes.tolist() == [[3, 1, 2], [2, 0, 0]], f"'cab', 'b' should give [[3, 1, 2], [2, 0, 0]], got {codes.tolist()}: ids begin at 1"
+assert codes.tolist() == [[3, 1, 2], [2, 0, 0]], (
+    f"'cab', 'b' should give [[3, 1, 2], [2, 0, 0]], got {codes.tolist()}. "
+    f"[0, 0, 2]: padding belongs at the end. [2, 0, 1] first: ids begin at 1"
+)
+got = encode_strings(["hgfedcba"])
+assert type(got) is tuple and got[1:] == ("abcdefgh",), (
+    f"'hgfedcba' must have the alphabet 'abcdefgh', got {got[1:] if type(got) is tuple else got!r}: a set has no order of its own"
+)
 print("passed: two words by hand")
 
 # %% check="strings-pad" points=1
 got = encode_strings(["b", "ba", "", "B b"])
 assert type(got) is tuple and len(got) == 2, f"encode_strings must return two things, codes and alphabet, got {got!r}"
 codes, alphabet = got
-assert alphabet == " Bab", f"the alphabet of 'b', 'ba', '', 'B b' is ' Bab', got {alphabet!r}: a space and a capital are characters too"
+assert type(codes) is torch.Tensor and type(alphabet) is str, (
+    f"codes is a tensor and alphabet a string, in this order, got {type(codes).__name__} and {type(alphabet).__name__}"
+)
+assert alphabet == " Bab", (
+    f"the alphabet of 'b', 'ba', '', 'B b' is ' Bab', got {alphabet!r}: each character once, in the order of sorted; "
+    f"a space and a capital are characters too"
+)
 assert codes.tolist() == [[4, 0, 0], [4, 3, 0], [0, 0, 0], [2, 1, 4]], (
     f"'b', 'ba', '', 'B b' should give [[4, 0, 0], [4, 3, 0], [0, 0, 0], [2, 1, 4]], got {codes.tolist()}: "
     f"padding stands at the end and shares its id with no character, not even with the space"
 )
-codes, alphabet = encode_strings(["", ""])
-assert codes.dtype == torch.int64, (
-    f"['', ''] should give int64 codes too, got {codes.dtype}: without a number to look at, torch.tensor guesses"
+got = encode_strings(["", ""])
+assert type(got) is tuple and type(got[0]) is torch.Tensor, f"['', ''] must give a tuple (codes, alphabet), codes a tensor, got {got!r}"
+assert got[0].dtype == torch.int64, (
+    f"['', ''] should give int64 codes too, got {got[0].dtype}: without a number to look at, torch.tensor guesses"
 )
 print("passed: 'b', 'ba' and 'B b' can be told apart")
 
@@ -2117,7 +2190,9 @@ def sequence_mask(lengths: torch.Tensor, T: int) -> torch.Tensor:
 
 # %% check="mask-by-hand" points=1
 got = sequence_mask(torch.tensor([2, 0, 3]), 4)
-assert type(got) is torch.Tensor, f"sequence_mask must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"sequence_mask must return a tensor, got {type(got).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert tuple(got.shape) == (3, 4), (
     f"3 lengths and T = 4 give shape (3, 4), got {tuple(got.shape)}: one row for each length; the columns are T, not the longest length"
 )
@@ -2382,14 +2457,26 @@ def unbroadcast(g: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 # %% check="unbroadcast-by-hand" points=1
-g_hand = torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
-got = [unbroadcast(g_hand, (3,)), unbroadcast(g_hand, ())]
-assert type(got[0]) is torch.Tensor, f"unbroadcast must return a tensor, got {type(got[0]).__name__}: is `return` missing?"
+def summed_to(shape):
+    try:
+        return unbroadcast(torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]), shape)
+    except IndexError as problem:
+        return f"IndexError: {problem}"
+
+
+got = [summed_to((3,)), summed_to(())]
+for shape, summed in (((3,), got[0]), ((), got[1])):
+    assert type(summed) is not str, (
+        f"unbroadcast(g, {shape}) for g of shape (2, 3) gave {summed}. After a sum without keepdim the next axis is axis 0 again"
+    )
+assert type(got[0]) is torch.Tensor, (
+    f"unbroadcast must return a tensor, got {type(got[0]).__name__}. NoneType: `return` is missing; list: no .tolist()"
+)
 assert got[0].tolist() == [11.0, 22.0, 33.0], (
     f"unbroadcast(g, (3,)) should add the two rows, [11, 22, 33], got {got[0].tolist()}. "
     f"[5.5, 11, 16.5] is their mean, [1, 2, 3] only the first copy, [6, 60] the other axis"
 )
-assert type(got[1]) is torch.Tensor, f"unbroadcast(g, ()) must return a tensor, got {type(got[1]).__name__}"
+assert type(got[1]) is torch.Tensor, f"unbroadcast(g, ()) must return a tensor, got {type(got[1]).__name__}. float: no .item()"
 assert got[1].shape == () and got[1].item() == 66.0, f"unbroadcast(g, ()) should be 66 with shape (), got {got[1].tolist()}"
 print("passed: axes on the left are summed away")
 

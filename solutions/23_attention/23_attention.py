@@ -158,7 +158,9 @@ def attention_pool(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
 
 # %% check="pool-by-hand" points=1
 got = attention_pool(torch.tensor([0.0]), torch.tensor([0.0, 2.0]), torch.tensor([10.0, 40.0]), 3.0)
-assert type(got) is torch.Tensor, f"attention_pool must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"attention_pool must return a tensor, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
+)
 assert got.shape == (1,), f"one query, two keys: the result must have shape (1,), got {tuple(got.shape)}"
 share = 1 / (1 + math.exp(-4 / 18))
 assert_close(
@@ -180,14 +182,16 @@ def far_away(queries):
         return [attention_pool(queries, keys, values, 0.01), queries, keys, values]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 got = far_away(torch.tensor([1e6, -1e6, 1.0]).double())
 assert type(got) is list, f"three queries, three keys in float64: expected a tensor (3,), got {got}"
 got, *left = got
-assert type(got) is torch.Tensor, f"three queries, three keys: expected a tensor (3,), got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"three queries, three keys: expected a tensor (3,), got {type(got).__name__}" + ": is `return` missing?" * (got is None)
+)
 assert got.shape == (3,), f"three queries, three keys: expected shape (3,), got {tuple(got.shape)}: one number for each query"
 assert [part.tolist() for part in left] == [[1e6, -1e6, 1.0], [0.0, 2.0, 3.0], [10.0, 40.0, 70.0]], (
     f"query, keys or values were changed in place, now {left}"
@@ -197,8 +201,9 @@ assert_close(
     torch.tensor([70.0, 10.0, 25.0]).double(),
     msg=lambda m: (
         f"queries 1e6, −1e6 and 1, keys 0, 2, 3, values 10, 40, 70, width 0.01: [70, 10, 25] in float64, got {got.tolist()} in {got.dtype}. "
-        f"nan: every exp became 0, and 0/0 is nan; softmax subtracts the largest score first. 40: bells or scores were lifted to one least "
-        f"value, so far away every key counts the same. 10 or 70 last: the keys 0 and 2 are equally near to 1 and share\n{m}"
+        f"nan: every exp became 0, and 0/0 is nan; softmax subtracts the largest score first. 0: every weight "
+        f"became 0; a small number in the denominator does not repair that. 40: bells or scores were lifted to one least value, "
+        f"so far away every key counts the same. 10 or 70 last: the keys 0 and 2 are equally near to 1 and share\n{m}"
     ),
 )
 print("passed: three queries far from every key, no nan")
@@ -391,7 +396,7 @@ def two_products(q, k):
         return [dot_scores(q, k), scaled_scores(q, k)]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
@@ -399,7 +404,7 @@ q, k = torch.tensor([[1.0, 2.0, 3.0, 0.0]]), torch.tensor([[2.0, 1.0, 1.0, 9.0],
 got = two_products(q, k)
 assert type(got) is list, f"q (1, 4) and k (3, 4): expected scores, got {got}. About shapes: is k transposed?"
 assert [type(g) for g in got] == [torch.Tensor] * 2, (
-    f"both must return tensors, got {[type(g).__name__ for g in got]}: is `return` missing?"
+    f"both must return tensors, got {[type(g).__name__ for g in got]} (NoneType: is `return` missing?)"
 )
 assert_close(got[0], torch.tensor([[7.0, 1.0, 4.0]]), msg=lambda m: f"dot scores of (1, 2, 3, 0): [[7, 1, 4]], got {got[0].tolist()}\n{m}")
 assert_close(
@@ -419,12 +424,12 @@ def sums(q, k, W_q, W_k, u):
         return additive_scores(q, k, W_q, W_k, u)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 got = sums(torch.ones(1, 1), torch.tensor([[-0.5], [2.0]]), torch.ones(1, 1), torch.ones(1, 1), torch.full((1,), 2.0))
-assert type(got) is torch.Tensor, f"one query, two keys: expected a tensor (1, 2), got {got}: is `return` missing?"
+assert type(got) is torch.Tensor, f"one query, two keys: expected a tensor (1, 2), got {got}" + ": is `return` missing?" * (got is None)
 assert got.shape == (1, 2), (
     f"one query, two keys: expected (1, 2), got {tuple(got.shape)}. (2, 1): queries are the rows. (1, 2, 1): sum over h"
 )
@@ -457,7 +462,7 @@ def batch_of_two(q, k):
         return [dot_scores(q, k), scaled_scores(q, k), q, k]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
@@ -466,10 +471,30 @@ got = batch_of_two(q.clone(), k.clone())
 wanted = torch.tensor(
     [[[sum(a * b for a, b in zip(x, z, strict=True)) for z in kb] for x in qb] for qb, kb in zip(q.tolist(), k.tolist(), strict=True)]
 )
-assert type(got) is list, f"q (2, 4, 3) and k (2, 5, 3) in float64: expected (2, 4, 5), got {got}. `.T` turns all three axes around"
+assert type(got) is list, (
+    f"q (2, 4, 3) and k (2, 5, 3) in float64: expected (2, 4, 5), got {got}. About shapes: the last two axes of k change places, the "
+    f"batch stays first"
+)
+assert [type(g) for g in got[:2]] == [torch.Tensor] * 2, f"both must return tensors, got {[type(g).__name__ for g in got[:2]]}"
+assert [tuple(g.shape) for g in got[:2]] == [(2, 4, 5)] * 2, (
+    f"q (2, 4, 3) and k (2, 5, 3): both must have shape (2, 4, 5), got {[tuple(g.shape) for g in got[:2]]}"
+)
 assert_close(got[2:], [q, k], msg=lambda m: f"q or k was changed in place: `q /= …` writes into q, `q / …` does not\n{m}")
-assert_close(got[0], wanted.double(), msg=lambda m: f"two samples, four queries, five keys: the dot scores differ\n{m}")
-assert_close(got[1], wanted.double() / 3**0.5, msg=lambda m: f"two samples, d = 3: the dot scores over the root of 3\n{m}")
+assert_close(
+    got[0],
+    wanted.double(),
+    msg=lambda m: (
+        f"two samples, four queries, five keys: the dot scores of query 0 are {wanted[0, 0].tolist()}, got {got[0][0, :1].tolist()}\n{m}"
+    ),
+)
+assert_close(
+    got[1],
+    wanted.double() / 3**0.5,
+    msg=lambda m: (
+        f"two samples, d = 3: the dot scores over the root of 3, so {[round(v / 3**0.5, 3) for v in wanted[0, 0].tolist()]} for query 0, "
+        f"got {got[1][0, :1].tolist()}. Second 7: divided by the root of 4, but that is T; d is the last axis\n{m}"
+    ),
+)
 print("passed: two samples in a batch, in float64")
 
 
@@ -718,29 +743,34 @@ def first_weights(scores, blocked):
         return [masked_softmax(*mine), *mine]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 scores, last = torch.tensor([[0.0, math.log(3.0), 5.0], [0.0, math.log(3.0), 0.0]]), torch.tensor([False, False, True])
 got = first_weights(scores, last)
 assert type(got) is list, (
-    f"scores (2, 3), blocked (3,): expected weights (2, 3), got {got}. `scores[blocked]` needs a mask of the full shape; blocked only "
-    "broadcasts, as masked_fill and torch.where let it"
+    f"scores (2, 3), blocked (3,): expected weights (2, 3), got {got}. About a mask or an index: `scores[blocked]` needs a mask of the "
+    f"full shape; blocked only broadcasts, as masked_fill and torch.where let it"
 )
 got, *left = got
-assert type(got) is torch.Tensor, f"masked_softmax must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, (
+    f"masked_softmax must return a tensor, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
+)
 assert_close(
     got,
     torch.tensor([[0.25, 0.75, 0.0], [0.25, 0.75, 0.0]]),
     msg=lambda m: (
         f"scores (0, ln 3, 5) and (0, ln 3, 0), last column blocked: (0.25, 0.75, 0) twice, got {got.tolist()}. "
         f"(0, 0, 1): True was read as allowed. (0.007, 0.020, 0): softmax first, then zeros: the rest no longer sums to 1. "
-        f"0.2, 0.6 in row 2: the blocked score was set to 0, not to minus infinity. 0.5 in the second column: softmax over the queries\n{m}"
+        f"0.2, 0.6 in row 2: the blocked score was set to 0, not to minus infinity. 0.5 in the second column: softmax over the queries. "
+        f"nan: blocked times minus infinity, and 0 · inf is nan\n{m}"
     ),
 )
 assert_close(left, [scores, last], msg=lambda m: f"scores or blocked were changed in place: masked_fill_ writes, masked_fill copies\n{m}")
-got = first_weights(scores.repeat(2, 1, 1), last)[0]
+got = first_weights(scores.repeat(2, 1, 1), last)
+assert type(got) is list, f"the same scores twice, as a batch (2, 2, 3): expected weights, got {got}"
+got = got[0]
 assert_close(
     got,
     torch.tensor([0.25, 0.75, 0.0]).expand(2, 2, 3),
@@ -749,7 +779,8 @@ assert_close(
 got = masked_softmax(torch.tensor([[-3e38, -3e38, 3e38]]), last)
 assert got.tolist() == [[0.5, 0.5, 0.0]], (
     f"scores (−3e38, −3e38, 3e38), last one blocked: [[0.5, 0.5, 0]], got {got.tolist()}. (0, 0, 0) or (0, 0, 1): the blocked score was set to "
-    "−1e9 or the like, or the least number was added to it; what stands there must not depend on the score, and be less than all others"
+    "−1e9 or the like, or the least number was added to it; what stands there must not depend on the score, and be less than all others. "
+    "nan: exp of the blocked score is inf, and inf · 0 is nan, or the rest is 0/0 beside it: hide the score before exp or softmax"
 )
 got = masked_softmax(torch.tensor([[-1e39, -1e39, 0.0]], dtype=torch.float64), torch.tensor([[False, False, True]]))
 assert got.tolist() == [[0.5, 0.5, 0.0]] and got.dtype == torch.float64, (
@@ -764,10 +795,12 @@ def empty_row(scores, blocked):
     given = scores.clone().requires_grad_()
     try:
         weights = masked_softmax(given, blocked)
+        if type(weights) is not torch.Tensor:
+            return [type(weights).__name__, None]
         (weights * torch.arange(3.0).double()).sum().backward()
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
     return [weights.detach(), given.grad]
 
@@ -775,16 +808,18 @@ def empty_row(scores, blocked):
 scores = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]]).double()
 got = empty_row(scores, torch.tensor([[True, True, True], [False, False, True]]))
 assert type(got) is list, (
-    f"a row all blocked, one without its last place: expected weights and a gradient, got {got}. The weights must stay connected to the scores: "
-    "no detach, and no writing into what softmax returned (masked_fill, not masked_fill_ or weights[…] = 0)"
+    f"a row all blocked, one without its last place: expected weights and a gradient, got {got}. About grad: the weights must stay "
+    f"connected to the scores, no detach. About an inplace operation: no writing into what softmax returned (masked_fill, not "
+    f"masked_fill_ or weights[…] = 0)"
 )
 got, slope = got
+assert type(got) is torch.Tensor, f"masked_softmax must return a tensor, got {got}" + ": is `return` missing?" * (got == "NoneType")
 assert_close(
     got,
     torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.5, 0.0]]).double(),
     msg=lambda m: (
         f"first row all blocked, second without its last place, float64: (0, 0, 0) and (0.5, 0.5, 0), got {got.tolist()} in {got.dtype}. "
-        f"nan: minus infinity everywhere. 1/3: a large negative number everywhere gives equal shares; set them to 0\n{m}"
+        f"nan: minus infinity everywhere, or 0/0. 1/3: a large negative number everywhere gives equal shares; set them to 0\n{m}"
     ),
 )
 assert_close(
@@ -1003,18 +1038,20 @@ def window_of(*case):
         return window_mask(*case)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 got = window_of(3, 1, 0)
-assert type(got) is torch.Tensor, f"window_mask(3, 1, 0) must return a tensor, got {got}: is `return` missing?"
+assert type(got) is not str, f"window_mask(3, 1, 0): got {got}. Boolean value: | and & go element by element, `or` and `and` do not"
+assert type(got) is torch.Tensor, f"window_mask(3, 1, 0) must return a tensor, got {got}" + ": is `return` missing?" * (got is None)
 assert got.dtype == torch.bool, f"the mask must have dtype torch.bool, got {got.dtype}"
 wanted = [[False, True, True], [False, False, True], [True, False, False]]
 assert got.tolist() == wanted, (
     f"window_mask(3, 1, 0): expected {wanted}, got {got.tolist()}. All exchanged: True means blocked here. Mirrored at the diagonal: "
-    "back and ahead, or rows and columns, are exchanged. True on the diagonal: a query sees itself; as the start of a slice, t − back below 0 "
-    "counts from the end. True just below the diagonal: both ends belong to it. First row (F, F, T): each side has a bound of its own"
+    "back and ahead, or rows and columns, are exchanged. True on the whole diagonal: a query sees itself; the end of a slice is excluded, "
+    "and <= differs from <. True in all of the first row only: a slice that starts below 0 counts from the end. All False: & for |. True "
+    "just below the diagonal: both ends belong to it. First row (F, F, T): each side has a bound of its own"
 )
 got = window_of(4, 0, 1)
 assert type(got) is torch.Tensor, f"window_mask(4, 0, 1) must return a tensor, got {got}"
@@ -1231,7 +1268,11 @@ def hand_heads(x, source, weights, blocked):
         return multihead(x, source, weights, 2, blocked)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
+        return f"{type(e).__name__}: {e}"
+    except (TypeError, AttributeError) as e:
+        if "NoneType" not in str(e):
+            raise
         return f"{type(e).__name__}: {e}"
 
 
@@ -1239,8 +1280,12 @@ eye, none = torch.eye(2), torch.zeros(2)
 identity = (eye.repeat(3, 1), none.repeat(3), eye, none)
 query, source = torch.tensor([[[math.log(3.0), 0.0]]]), torch.tensor([[[1.0, 2.0], [0.0, 6.0]]])
 got = hand_heads(query, source, identity, None)
+assert type(got) is not str, (
+    f"x (1, 1, 2), source (1, 2, 2), two heads, blocked=None: got {got}. NoneType: blocked was None here. About sizes: keys and values "
+    f"come from source, with 2 places, x has 1; each head has d = 1, and the heads are put side by side again before out_w"
+)
 assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
-    f"multihead must return a tuple (out, attn) of tensors, got {got}. An error about sizes: keys and values come from source, with 2 places, x has 1"
+    f"multihead must return a tuple (out, attn) of tensors, got {got}" + ": is `return` missing?" * (got is None)
 )
 assert_close(
     got[0],
@@ -1271,10 +1316,10 @@ print("passed: two heads by hand, with masks")
 def both_results(x, source, weights, heads, blocked):
     try:
         mine = [x.clone(), source.clone(), [w.clone() for w in weights], blocked.clone()]
-        return [*multihead(mine[0], mine[1], tuple(mine[2]), heads, mine[3]), mine]
+        return [multihead(mine[0], mine[1], tuple(mine[2]), heads, mine[3]), mine]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError, ValueError) as e:
         return f"{type(e).__name__}: {e}"
 
 
@@ -1285,10 +1330,14 @@ parts = tuple(p.detach().clone() for p in theirs.parameters())
 x, source = torch.randn(2, 4, 6).double(), torch.randn(2, 5, 6).double()
 pads = torch.tensor([[False, False, False, True, True], [False, True, False, False, True]])
 got = both_results(x, source, parts, 3, pads[:, None])
-left = got.pop() if type(got) is list else None
 assert type(got) is list, (
     f"B=2, T=4, S=5, C=6, 3 heads, blocked (2, 1, 5): expected (out, attn), got {got}. "
-    "2 and 3: the mask needs an axis of length 1 for the heads, or its B meets them"
+    "About 2 and 3: the mask needs an axis of length 1 for the heads, or its B meets them. About 5 and 4: keys and values come from "
+    "source, not x"
+)
+got, left = got
+assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
+    f"multihead must return a tuple (out, attn) of tensors, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
 )
 wanted = theirs(x, source, source, key_padding_mask=pads, average_attn_weights=False)
 shapes = [tuple(g.shape) for g in got]
@@ -1300,9 +1349,10 @@ assert_close(
     rtol=1e-10,
     atol=1e-10,
     msg=lambda m: (
-        f"the weights differ from nn.MultiheadAttention's (float64, pads): look at the order q, k, v, the biases, the mask. "
-        f"Row {worst} of all (2 · 3 · 4): expected {[round(v, 3) for v in wanted[1].flatten(0, 2)[worst].tolist()]}, "
-        f"got {[round(v, 3) for v in got[1].flatten(0, 2)[worst].tolist()]}\n{m}"
+        f"the weights differ from nn.MultiheadAttention's (float64, pads): look at the order q, k, v, the biases, the mask, "
+        f"the matrices (x Wᵀ), the cut into heads, the root of d = 2. Row {worst} of all (2 · 3 · 4): expected "
+        f"{[round(v, 3) for v in wanted[1].flatten(0, 2)[worst].tolist()]}, got "
+        f"{[round(v, 3) for v in got[1].flatten(0, 2)[worst].tolist()]}\n{m}"
     ),
 )
 assert_close(
@@ -1702,20 +1752,23 @@ def crossed(*parts):
         return cross_attention(*parts)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 asks, reads = torch.tensor([[[0.0], [math.log(3.0) / 2]]]), torch.tensor([[[1.0], [0.0]]])
 got = crossed(asks, reads, torch.ones(4, 1), torch.ones(4, 1), torch.full((1, 1), 4.0), torch.zeros(1, 2).bool())
-assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, f"cross_attention must return a tuple (out, attn), got {got}"
+assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
+    f"cross_attention must return a tuple (out, attn), got {got}" + ": is `return` missing?" * (got is None)
+)
 assert_close(
     got[0],
     torch.tensor([[[2.0], [3.0]]]),
     msg=lambda m: (
         f"by hand: out = 2, 3, got {got[0].flatten().tolist()}. 2, 1.41: the keys come from y. 1.10, 0.55: the values come from y. "
         f"1.65, 1.10: both sides exchanged. Second 3.6: not divided, or by the root of C_y = 1, not of d = 4. "
-        f"2.54: divided by d. 0, 0 or nan: everything was blocked, but True means pad, and here are none\n{m}"
+        f"2.54: divided by d. 1, 3: softmax over the queries. 0.5, 0.75: W_v is not used. Four numbers: attn and out exchanged. 0, 0 or "
+        f"nan: everything was blocked, but True means pad, and here are none\n{m}"
     ),
 )
 got = crossed(asks, torch.tensor([[[1.0], [1e10]]]), *[torch.ones(4, 1)] * 2, torch.full((1, 1), 4.0), torch.tensor([[False, True]]))
@@ -1730,10 +1783,10 @@ print("passed: queries from y, keys and values from the memory, no pad")
 def crossed_sizes(*parts):
     try:
         mine = [p.clone() for p in parts]
-        return [*cross_attention(*mine), mine]
+        return [cross_attention(*mine), mine]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
@@ -1741,10 +1794,13 @@ _ = torch.manual_seed(23)
 parts = [torch.randn(s).double() for s in ((2, 3, 5), (2, 4, 2), (6, 5), (6, 2), (7, 2))]
 ends = torch.tensor([[False, False, True, True], [False, True, False, False]])
 got = crossed_sizes(*parts, ends)
-left = got.pop() if type(got) is list else None
 assert type(got) is list, (
     f"y (2, 3, 5), memory (2, 4, 2), d = 6, d_v = 7, float64: expected (out, attn), got {got}. "
     "3 and 4: does pad belong to the columns, as (B, 1, S)? 5 and 2: do keys or values come from y?"
+)
+got, left = got
+assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
+    f"cross_attention must return a tuple (out, attn) of tensors, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
 )
 assert [tuple(g.shape) for g in got] == [(2, 3, 7), (2, 3, 4)], (
     f"expected shapes (2, 3, 7) and (2, 3, 4), got {[tuple(g.shape) for g in got]}"
@@ -1963,6 +2019,7 @@ def answers_about_order(x, order):
         "x minus the mean of the rows": lambda z: z - z.mean(0),
         "x + place": lambda z: z + places,
         "x + place / 1,000,000": lambda z: z + places * 1e-6,
+        "x + 3e-9 in one place": lambda z: z + torch.tensor([[3e-9, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]).double(),
         "the first row everywhere": lambda z: z[:1].expand(4, 2),
         "minus the first row everywhere": lambda z: -z[:1].expand(4, 2),
         "x.cumsum(0)": lambda z: z.cumsum(0),
@@ -1979,13 +2036,25 @@ got, left = answers_about_order(x, order)
 assert torch.equal(left, x), f"x was changed, now {left.tolist()}"
 kinds = sorted({type(v).__name__ for v in got.values()})
 assert kinds == ["bool"], f"permutation_equivariant must return a Python bool, got {kinds}: bool(…)? Is `return` missing?"
-wanted = dict(zip(got, [True] * 3 + [False] * 7, strict=True))
+wanted = dict(zip(got, [True] * 3 + [False] * 8, strict=True))
 missed = {name: v for name, v in got.items() if v != wanted[name]}
+same_side = "f(x) must be put into the same order, not left, nor into the inverse order."
+both_sides = "f must be called with x[order], and rows compared place by place."
+hints = {
+    "x + place, atol = 3": "Is atol used?",
+    "x * 2": same_side,
+    "x minus the mean of the rows": same_side,
+    "x + place": both_sides,
+    "the first row everywhere": both_sides,
+    "x.cumsum(0)": both_sides,
+    "x + place / 1,000,000": "A relative tolerance is too mild.",
+    "x + 3e-9 in one place": "One number beyond atol is enough: a mean, or a relative tolerance, hides it.",
+    "minus the first row everywhere": "Differences may be negative.",
+    "nan": "nan is never within a bound: ask whether the difference is within it, not whether it is beyond.",
+    "infinity": "inf - inf is nan, which is never within a bound.",
+}
 assert not missed, (
-    f"order [1, 2, 0, 3]: the other answer was expected for f = {missed}. 'x * 2' False: f(x) must be put into the same order, not left, nor into the inverse order. "
-    "'the first row' or 'cumsum' True: f must be called with x[order], and rows compared place by place. 'atol = 3' False: is atol used? "
-    "'place / 1,000,000' True: a relative tolerance is too mild. 'minus the first row' True: differences may be negative. "
-    "'nan' or 'infinity' True: turn the question around, is the difference within the bound?"
+    f"order [1, 2, 0, 3]: for these f the other answer was expected: {missed}. {' '.join(dict.fromkeys(hints[name] for name in missed))}"
 )
 print("passed: shuffled in, shuffled out alike")
 
@@ -2001,6 +2070,7 @@ def answers_about_future(x):
         "row 0 looks at row 1": lambda z: torch.cat([z[:1] + z[1:2], z[1:]]),
         "row 1 looks at the last row": lambda z: torch.cat([z[:1], z[1:2] + z[3:], z[2:]]),
         "row 0 looks at row 1 where it is above the last row": lambda z: torch.cat([(z[1:2] - z[3:]).relu(), z[1:]]),
+        "row 0 looks at 1.5e-9 of row 1": lambda z: torch.cat([z[:1] + torch.tensor([1.5e-9, 0.0]).double() * z[1:2], z[1:]]),
         "the next row / 1,000,000": lambda z: z + 1e-6 * torch.cat([z[1:], z[-1:]]),
         "the next row less its mean": lambda z: torch.cat([z[1:] - z[1:].mean(1, keepdim=True), z[-1:]]),
         "the mean of all rows": lambda z: z.mean(0).expand(4, 2),
@@ -2017,14 +2087,28 @@ got, left = answers_about_future(x)
 assert torch.equal(left, x), f"x was changed, now {left.tolist()}: work on a clone (what is added and taken off again leaves rounding behind)"
 kinds = sorted({type(v).__name__ for v in got.values()})
 assert kinds == ["bool"], f"no_future must return a Python bool, got {kinds}: bool(…)? Is `return` missing?"
-wanted = dict(zip(got, [True] * 3 + [False] * 11, strict=True))
+wanted = dict(zip(got, [True] * 3 + [False] * 12, strict=True))
 missed = {name: v for name, v in got.items() if v != wanted[name]}
-assert not missed, (
-    f"the other answer was expected for f = {missed}. 'x * 2' or 'cumsum' False: rows from s on may change, only those before s may not. 'next row' True: the last row that "
-    "must stay is s − 1. 'row 0', 'row 1' or 'the row after the next' True: try every s, look at all rows before it. 'above the last row' True: row s changes alone. "
-    "'row 0 looks at row 1' True: s begins at 1, and the numbers are added, not written. 'less its mean' True: one number was added to the whole row, and such an f "
-    "takes it away again. '1,000,000' True: a relative tolerance is too mild. 'atol = 3' False: is atol used? 'nan' or 'infinity' True: is the difference within the bound?"
-)
+later = "Rows from s on may change, only those before s may not; or earlier changes were still in x: a new clone for every s."
+every = "Try every s, and look at all rows before it."
+hints = {
+    "the mean of all rows, atol = 3": "Is atol used, and a new clone made for every s?",
+    "x * 2": later,
+    "x.cumsum(0)": later,
+    "the next row (mask off by one)": "The last row that must stay is s − 1.",
+    "the row after the next": every,
+    "row 0 looks at the last row": every,
+    "row 1 looks at the last row": every,
+    "row 0 looks at row 1": "s begins at 1, the last row that must stay is s − 1, and the numbers are added, not written.",
+    "row 0 looks at row 1 where it is above the last row": "Row s changes alone, and every s is tried.",
+    "row 0 looks at 1.5e-9 of row 1": "One number beyond atol is enough: a mean, or a relative tolerance, hides it.",
+    "the next row / 1,000,000": "A relative tolerance is too mild.",
+    "the next row less its mean": "1, 2, …, C: where one number is added to the whole row, such an f takes it away again.",
+    "the mean of all rows": "Compare the rows before s with those of f(x).",
+    "nan": "nan is never within a bound: ask whether the difference is within it, not whether it is beyond.",
+    "infinity": "inf - inf is nan, which is never within a bound.",
+}
+assert not missed, f"for these f the other answer was expected: {missed}. {' '.join(dict.fromkeys(hints[name] for name in missed))}"
 print("passed: leaks found at every distance")
 
 
@@ -2294,7 +2378,8 @@ assert_close((waves @ waves.T).diagonal(5), (waves @ waves.T)[0, 5].expand(L - 5
 # ### Exercise 8: the waves (5 points)
 #
 # Write `sinusoid(L, d)`: the tensor `(L, d)`, float32, of the waves above for the places 0 … L−1; L ≥ 1 and d ≥ 1 are Python integers.
-# Sine and cosine alternate: columns 0, 2, 4 … are sines, 1, 3, 5 … cosines, and columns $2i$ and $2i+1$ have the same speed.
+# Sine and cosine alternate: columns 0, 2, 4 … are sines, 1, 3, 5 … cosines, and columns $2i$ and $2i+1$ have the same speed
+# ($2i$ in the exponent is the number of the sine's column).
 # If d is odd, the last column is a sine; $d$ in the exponent is the d that was given. Values must be right to $10^{-4}$ for places below 500.
 #
 # By hand, d = 4, place 1: $\sin 1, \cos 1, \sin 0.01, \cos 0.01$, that is 0.841, 0.540, 0.010, 1.000.
@@ -2316,7 +2401,7 @@ def sinusoid(L: int, d: int) -> torch.Tensor:
 
 # %% check="sinusoid-by-hand" points=1
 got = sinusoid(3, 4)
-assert type(got) is torch.Tensor, f"sinusoid must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"sinusoid must return a tensor, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
 assert got.shape == (3, 4) and got.dtype == torch.float32, (
     f"sinusoid(3, 4) must be float32 of shape (3, 4), got {got.dtype}, {tuple(got.shape)}"
 )
@@ -2329,7 +2414,8 @@ assert_close(
     msg=lambda m: (
         f"place 1 of d = 4: (0.841, 0.540, 0.010, 1.000), got {got[1].tolist()}. (0.841, 0.010, 0.540, 1.000): first all sines, then all cosines. "
         f"(0.540, 0.841, …): sine and cosine exchanged. (…, …, 0.0998, 0.995): exponent i/d, not 2i/d. "
-        f"Second 0.995: the cosine has a speed of its own\n{m}"
+        f"Third 0.0001: 2i is the number of the column, not twice that. Second 0.995: the cosine has a speed of its own. "
+        f"First 0.909: places count from 0\n{m}"
     ),
 )
 print("passed: sine, cosine, sine, cosine")
@@ -2341,13 +2427,15 @@ def odd_waves():
         return [sinusoid(2, 3), sinusoid(2, 1), sinusoid(2, 5)]
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 got = odd_waves()
-assert type(got) is list, f"sinusoid(2, 3): odd d must work, got {got}. There is one sine more than cosines"
-assert all(type(g) is torch.Tensor for g in got), f"sinusoid must return a tensor, got {got[0]}: is `return` missing?"
+assert type(got) is list, f"sinusoid(2, 3): odd d must work, got {got}. About sizes: there is one sine more than cosines"
+assert all(type(g) is torch.Tensor for g in got), (
+    f"sinusoid must return a tensor, got {[type(g).__name__ for g in got]} (NoneType: is `return` missing?)"
+)
 assert [tuple(g.shape) for g in got] == [(2, 3), (2, 1), (2, 5)], (
     f"d = 3, 1 and 5 must give (2, 3), (2, 1) and (2, 5), got {[tuple(g.shape) for g in got]}"
 )
@@ -2357,7 +2445,8 @@ assert_close(
     atol=1e-5,
     rtol=0,
     msg=lambda m: (
-        f"place 1 of d = 3: (0.841, 0.540, 0.00215), got {got[0][1].tolist()}. 0.0100: the exponent was divided by 4, not by 3\n{m}"
+        f"place 1 of d = 3: (0.841, 0.540, 0.00215), got {got[0][1].tolist()}. 0.0100: the exponent was divided by 4, not by 3. "
+        f"Second 0.99…: each cosine has the speed of the sine before it. First 0.909: places count from 0\n{m}"
     ),
 )
 slow, last = 10000 ** (-2 / 5), 10000 ** (-4 / 5)
@@ -2570,7 +2659,7 @@ plt.show()
 # Write `conv_as_attention(x, kernel)`: `x` `(T, C)` has T ≥ 1 places, `kernel` `(C_out, C, K)` has the layout of `nn.Conv1d`, K odd; both have one float dtype.
 # Return a tuple `(out, attn)`:
 #
-# - `attn` `(K, T, T)`, in the dtype of `x`: head $j$ has the offset $j - (K-1)/2$; its row $t$ is one-hot (exactly 0 and 1; the −50 above only
+# - `attn` `(K, T, T)`, in the dtype of `x`: head $j$ has the offset $j - (K-1)/2$, a whole number, as K is odd; its row $t$ is one-hot (exactly 0 and 1; the −50 above only
 #   comes near) at the place $t$ + offset.
 #   Where that place does not exist, at the nearest one that does (0 or T−1). So every row sums to 1. K may be larger than T.
 # - `out` `(T, C_out)`: the sum over the heads of `attn[j] @ x @ kernel[:, :, j].T`.
@@ -2602,22 +2691,25 @@ def as_heads(x, kernel):
         return conv_as_attention(x, kernel)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 got = as_heads(torch.tensor([[1.0], [2.0], [4.0], [7.0]]), torch.tensor([[[1.0, 10.0, 100.0]]]))
+assert type(got) is not str, (
+    f"x (4, 1), kernel (1, 1, 3): expected (out, attn), got {got}. LongTensor: the places are floats, for `/` gives floats; use //. Class "
+    f"values or an index: bring the places beyond the border back to 0 or T−1 first. Two unlike dtypes: one_hot gives integers"
+)
 assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
-    f"conv_as_attention must return a tuple (out, attn), got {got}. An error about class values or an index: bring the places beyond the border "
-    "back to 0 or T−1 first. About dtypes: one_hot gives integers"
+    f"conv_as_attention must return a tuple (out, attn) of tensors, got {got}" + ": is `return` missing?" * (got is None)
 )
 assert got[1].shape == (3, 4, 4), f"three heads over four places: attn must be (3, 4, 4), got {tuple(got[1].shape)}"
 assert got[1].dtype == torch.float32, f"attn must have the dtype of x, torch.float32, got {got[1].dtype}: one_hot gives integers"
 looks = [[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
 assert got[1][0].tolist() == looks, (
     f"head 0 (offset −1) must look at 0, 0, 1, 2: {looks}, got {got[1][0].tolist()}. A first row of zeros: at the border it looks at the nearest place. "
-    "A first row (0, 0, 0, 1): places count from 0, −1 is not the end. A diagonal: the offset is j − (K−1)/2, not j. "
-    "Numbers such as 1.9e-22: the softmax of −50(s − t − o)² is only nearly one-hot"
+    "A first row (0, 1, 0, 0): the sign of the offset. A first row (0, 0, 0, 1): places count from 0, −1 is not the end. A diagonal: the "
+    "offset is j − (K−1)/2, not j. Numbers such as 1.9e-22: the softmax of −50(s − t − o)² is only nearly one-hot"
 )
 assert got[0].flatten().tolist() == [211.0, 421.0, 742.0, 774.0], (
     f"x = 1, 2, 4, 7 and kernel 1, 10, 100: (211, 421, 742, 774), got {got[0].flatten().tolist()}. (112, 124, 247, 477): the kernel is flipped. "
@@ -2629,19 +2721,24 @@ print("passed: three heads, by hand, border included")
 # %% check="conv-inside" points=1
 def several_channels(x, kernel):
     try:
-        return conv_as_attention(x, kernel)[0]
+        return conv_as_attention(x, kernel)
     except NotImplementedError:
         raise
-    except Exception as e:
+    except (RuntimeError, IndexError) as e:
         return f"{type(e).__name__}: {e}"
 
 
 _ = torch.manual_seed(23)
 x, kernel = torch.randn(9, 2).double(), torch.randn(4, 2, 5).double()
 got = several_channels(x, kernel)
-assert type(got) is torch.Tensor, (
-    f"x (9, 2), kernel (4, 2, 5), float64: expected out (9, 4), got {got}. one_hot gives integers; kernel is (C_out, C, K)"
+assert type(got) is not str, (
+    f"x (9, 2), kernel (4, 2, 5), float64: expected (out, attn), got {got}. LongTensor: the places are floats, for `/` gives floats; use "
+    f"//. Two unlike dtypes: one_hot gives integers, and attn has the dtype of x. About sizes: kernel is (C_out, C, K)"
 )
+assert type(got) is tuple and [type(g) for g in got] == [torch.Tensor] * 2, (
+    f"conv_as_attention must return a tuple (out, attn) of tensors, got {type(got).__name__}" + ": is `return` missing?" * (got is None)
+)
+got = got[0]
 inside = F.conv1d(x.T[None], kernel)[0].T  # the places 2 to 6, no padding
 assert got.shape == (9, 4), f"x (9, 2), kernel (4, 2, 5): out must be (9, 4), got {tuple(got.shape)}"
 assert_close(
