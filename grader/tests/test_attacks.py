@@ -34,7 +34,7 @@ ALL = VISIBLE | HIDDEN | SECOND
 
 CHANNEL = "import gc, msgpack\nfrom multiprocessing.connection import Connection\npipes = [one for one in gc.get_objects() if type(one) is Connection]\n"
 
-# (what it does, the cell of `mean_of`, what must pass, outcomes; nothing where any will do)
+# (what it does, the cell of `mean_of`, what must pass, outcome; nothing where any will do)
 ON_THE_JUDGE: list[tuple[str, str, set[str], str]] = [
     ("an AST transformer that drops asserts", "import ast\nclass Drop(ast.NodeTransformer):\n    def visit_Assert(self, node): return ast.Pass()\nget_ipython().ast_transformers.append(Drop())\n" + WRONG, SECOND, "graded"),
     ("torch.testing.assert_close patched", "import torch\ntorch.testing.assert_close = assert_close = lambda *a, **k: None\n" + WRONG, SECOND, "graded"),
@@ -96,7 +96,7 @@ ON_THE_MACHINE: list[tuple[str, str, set[str], str]] = [
     ("a bomb of threads", "import threading, time\nfor _ in range(10**4): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", SECOND, ""),
     ("more memory than it may have", "box = bytearray(8 * 2**30)\n", SECOND, "graded"),
     ("memory little by little", "box = []\nwhile True: box.append(bytearray(2**26))\n", SECOND, "graded"),
-    ("memory of many processes", "import subprocess, sys, time\nfor _ in range(8): subprocess.Popen([sys.executable, '-c', 'x = bytes([1]) * (600 * 2**20); import time; time.sleep(60)'])\ntime.sleep(20)\n" + MEAN, SECOND, "memory timeout"),  # on a busy machine its time is up first
+    ("memory of many processes", "import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n        x = bytes([1]) * (600 * 2**20)\n        time.sleep(60)\ntime.sleep(20)\n" + MEAN, SECOND, "memory"),
     ("a full disk", "with open('/tmp/full', 'wb') as file:\n    while True: file.write(b'x' * 2**24)\n", SECOND, ""),
     ("inodes", "import pathlib\nfor n in range(10**6): pathlib.Path(f'/tmp/{n}').touch()\n", SECOND, "graded"),
     ("open files", "files = [open('/dev/null') for _ in range(10**6)]\n", SECOND, ""),
@@ -190,7 +190,7 @@ def test_an_attack_earns_what_its_answers_deserve(
         assert result.passed == passed, {name: str(failure) for name, failure in result.failures.items()}
     else:
         assert not result.passed & (HIDDEN if WRONG in source else ALL - SECOND)
-    assert not outcome or result.outcome in outcome.split(), (result.outcome, result.why)
+    assert outcome in ("", result.outcome), (result.outcome, result.why)
     assert all(len(failure.text) < 10_000 for failure in result.failures.values())
     assert contents(course.root) == before
     neighbour = grader.grade(task(grader, template, LOOKS_FOR_PLANTS + MEAN))
