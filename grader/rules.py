@@ -66,6 +66,7 @@ def _syntax(lesson: Lesson) -> Iterator[Finding]:
 def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
     """Unknown roles, a role on the wrong kind of cell, ids that nbgrader refuses."""
     roles = [role.value for role in Role if role.value]
+    known = {*roles, "tags"}.union(*KEYS.values())
     places = "points= goes with graded cells, fails= with wrong, needs= and sittings= with the first cell"
     for cell in lesson.cells:
         for key in sorted(set(cell.keys) - KEYS.get(cell.role, set()) - {"tags"}):
@@ -73,7 +74,7 @@ def _roles_and_keys(lesson: Lesson) -> Iterator[Finding]:
                 remedy = 'put each value in straight double quotes, as in `exercise="softmax"`'
                 yield _finding(lesson, cell, f"the marker cannot be read: {cell.keys[key]}", remedy)
                 continue
-            meant = get_close_matches(key, [*roles, "points", "fails", "needs", "sittings", "tags"], 1)
+            meant = get_close_matches(key, sorted(known), 1)
             remedy = f"did you mean {meant[0]}=? " if meant and meant[0] != key else ""
             yield _finding(lesson, cell, f"unknown role or key {key}=", f"{remedy}roles are {', '.join(roles)}; {places}")
         if cell.role is Role.LESSON:

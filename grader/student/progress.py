@@ -125,8 +125,8 @@ def _run(notebook: NotebookNode, wanted: set[str], chapter: Chapter, data: Path,
             raise GraderError(f"{chapter.student}: no kernel starts: {error}\n    remedy: run `make setup`") from error
     broken = next((cell for cell in run.cells if kind_of(cell) is Kind.LOCKED and grade_id(cell) not in wanted and _message(cell)), None)
     because = f" (before it, the setup cell '{grade_id(broken)}' fails: {_message(broken)})" if broken else ""
-    messages = {grade_id(cell): _message(cell) for cell in run.cells if grade_id(cell) in wanted}
-    messages = {name: message and message + because for name, message in messages.items()}
+    said = {grade_id(cell): _message(cell) for cell in run.cells if grade_id(cell) in wanted}
+    messages = {name: message and message + because for name, message in said.items()}
     if kept:
         kept.put(chapter.name, digest, messages)
     return messages

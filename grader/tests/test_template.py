@@ -58,6 +58,15 @@ def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
     return cell
 
 
+def handed_in(folder: Path, template: NotebookNode, data: dict[str, Any]) -> NotebookNode:
+    """Return what is read of a notebook that was saved as `data`."""
+    path = folder / "01_tiny.ipynb"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    submission = read_submission(path, template)
+    assert isinstance(submission, NotebookNode)
+    return submission
+
+
 def place(notebook: NotebookNode, name: str) -> int:
     return [grade_id(cell) for cell in notebook.cells].index(name)
 
@@ -114,10 +123,7 @@ def test_a_notebook_of_another_edition_is_named_and_not_blamed_for_what_the_cour
     ]
     (check,) = (cell for cell in student["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == "length-by-hand")
     check["source"] = "assert length(3, 4) == 5"
-    path = tmp_path / "01_tiny.ipynb"
-    path.write_text(json.dumps(student), encoding="utf-8")
-    submission = read_submission(path, template)
-    assert isinstance(submission, NotebookNode)
+    submission = handed_in(tmp_path, template, student)
     ours = template.metadata["course"]["edition"]
     expected = [f"it was made from another edition of the chapter (0123456789ab, not {ours})", "answer cell 'double' is not in it"]
     assert found(rebuild(template, submission)) == expected
@@ -127,10 +133,7 @@ def test_another_edition_that_changed_nothing_but_text_is_no_remark(tmp_path: Pa
     data = json.loads(json.dumps(student))
     data["metadata"]["course"]["edition"] = "0123456789ab"
     data["cells"][0]["source"] = "# How long was an arrow?"
-    path = tmp_path / "01_tiny.ipynb"
-    path.write_text(json.dumps(data), encoding="utf-8")
-    submission = read_submission(path, template)
-    assert isinstance(submission, NotebookNode)
+    submission = handed_in(tmp_path, template, data)
     assert rebuild(template, submission).notes == ()
 
 
@@ -138,10 +141,7 @@ def test_another_edition_that_changed_nothing_but_text_is_no_remark(tmp_path: Pa
 def test_what_is_no_edition_is_none(tmp_path: Path, template: NotebookNode, student: NotebookNode, said: object) -> None:
     data = json.loads(json.dumps(student))
     data["metadata"]["course"]["edition"] = said
-    path = tmp_path / "01_tiny.ipynb"
-    path.write_text(json.dumps(data), encoding="utf-8")
-    submission = read_submission(path, template)
-    assert isinstance(submission, NotebookNode)
+    submission = handed_in(tmp_path, template, data)
     assert rebuild(template, submission).notes == ()
 
 

@@ -1663,7 +1663,7 @@ def predict_shapes() -> dict:
 
 # %% check="shapes-first" points=2
 predicted = predict_shapes()
-assert type(predicted) is dict, f"predict_shapes must return a dictionary, got {type(predicted).__name__}: is `return` missing?"
+assert type(predicted) is dict, f"predict_shapes must return a dictionary, got {type(predicted).__name__}. NoneType: is `return` missing?"
 rules = {
     "sum": "the axis that you name disappears. dim=1 counts the columns: every row keeps one sum",
     "keepdim": "dim=0 would disappear, but keepdim leaves it with size 1",
@@ -2778,7 +2778,7 @@ def corrected() -> dict:
 
 # %% check="notes-tensors" points=2
 predicted = corrected()
-assert type(predicted) is dict, f"corrected must return a dictionary, got {type(predicted).__name__}: is `return` missing?"
+assert type(predicted) is dict, f"corrected must return a dictionary, got {type(predicted).__name__}. NoneType: is `return` missing?"
 rules = {
     "axis": "shape[0] counts the rows and shape[1] the columns; dim=1 disappears, and each row keeps its sum",
     "constructor": "torch.tensor keeps the type of its values; torch.Tensor makes float32, and given a number makes so many elements",

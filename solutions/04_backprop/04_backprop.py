@@ -1865,7 +1865,7 @@ def relu_by_hand():
 
 
 got, dY, X = relu_by_hand()
-assert type(got) is torch.Tensor, f"relu_backward returns a tensor, got {type(got).__name__}: is the return missing?"
+assert type(got) is torch.Tensor, f"relu_backward returns a tensor, got {type(got).__name__}. NoneType: is the return missing?"
 assert_close(
     got,
     torch.tensor([0.0, 0.0, 7.0, -8.0]),
@@ -1882,7 +1882,7 @@ print("passed: the ReLU passes on where its input was positive")
 # %% check="layers-bce" points=1
 got = bce_backward(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0]))
 sure = bce_backward(torch.tensor([100.0, 0.0]), torch.tensor([0.0, 1.0]))
-assert type(got) is torch.Tensor, f"bce_backward returns a tensor, got {type(got).__name__}: is the return missing?"
+assert type(got) is torch.Tensor, f"bce_backward returns a tensor, got {type(got).__name__}. NoneType: is the return missing?"
 assert_close(
     got,
     torch.tensor([-0.25, 0.25]),
@@ -2811,7 +2811,7 @@ def gradient_of_first_entry():
 
 
 out, gradient = gradient_of_first_entry()
-assert type(out) is torch.Tensor, f"unit_length returns a tensor, got {type(out).__name__}: is the return missing?"
+assert type(out) is torch.Tensor, f"unit_length returns a tensor, got {type(out).__name__}. NoneType: is the return missing?"
 assert_close(
     out, torch.tensor([0.6, 0.8]).double(), rtol=0, atol=1e-6, msg=lambda m: f"unit_length((3, 4)) is (0.6, 0.8), got {out.tolist()}\n{m}"
 )
@@ -2838,7 +2838,7 @@ def who_learns():
 
 
 out, at_student, at_teacher, flags = who_learns()
-assert type(out) is torch.Tensor, f"chase returns a tensor, got {type(out).__name__}: is the return missing?"
+assert type(out) is torch.Tensor, f"chase returns a tensor, got {type(out).__name__}. NoneType: is the return missing?"
 assert_close(out, torch.tensor(2.5), msg=lambda m: f"chase((1, 4), (2, 2)) is (1 + 4)/2 = 2.5, got {out.tolist()}\n{m}")
 assert type(at_student) is torch.Tensor, f"the student must get a gradient, got {at_student}: the graph was cut on its side too"
 assert_close(

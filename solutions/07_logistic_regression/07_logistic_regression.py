@@ -1173,7 +1173,7 @@ def logsumexp(Z: torch.Tensor, dim: int) -> torch.Tensor:
 
 # %% check="logsumexp-by-hand" points=1
 got = logsumexp(torch.tensor([[0.0, math.log(3)], [math.log(5), math.log(2)], [0.0, 0.0]]), dim=1)
-assert type(got) is torch.Tensor, f"logsumexp must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"logsumexp must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert tuple(got.shape) == (3,), (
     f"Z (3, 2), dim=1 must give (3,), got {tuple(got.shape)}. (3, 1): the axis must disappear. "
     "(3, 3): the maximum, added again, kept its axis. (2,): dim was not used"
@@ -1411,7 +1411,7 @@ def cross_entropy(Z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 # %% check="nll-by-hand" points=1
 got = nll(torch.tensor([[-1.0, -2.0, -4.0], [-8.0, -16.0, -32.0]]), torch.tensor([2, 0]))
-assert type(got) is torch.Tensor, f"nll must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"nll must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert_close(
     got,
     torch.tensor(6.0),
@@ -2179,7 +2179,7 @@ def xor_feature_map(X: torch.Tensor) -> torch.Tensor:
 # %% check="xor-shape" points=1
 X = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.25, -0.5], [1.0, 0.0], [0.0, 0.0]])
 got = xor_feature_map(X)
-assert type(got) is torch.Tensor, f"xor_feature_map must return a tensor, got {type(got).__name__}: is `return` missing?"
+assert type(got) is torch.Tensor, f"xor_feature_map must return a tensor, got {type(got).__name__}. NoneType: is `return` missing?"
 assert tuple(got.shape) == (5, 3), f"X (5, 2) must give (5, 3), got {tuple(got.shape)}: two inputs and one new feature"
 assert_close(got[:, :2], X, msg=lambda m: f"columns 0 and 1 must be the inputs, got {got[:, :2].tolist()}\n{m}")
 lone = xor_feature_map(torch.tensor([[0.25, -0.5]]))

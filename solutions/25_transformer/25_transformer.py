@@ -478,7 +478,7 @@ silent = EncoderParts(C=2, n_heads=1, hidden=3).requires_grad_(False)
 for layer in (silent.self_attn.w_o, silent.linear2):
     layer.weight[:], layer.bias[:] = 0.0, 0.0
 out = encoder_block(torch.tensor([[[1.0, 3.0], [8.0, 2.0]]]), silent, torch.tensor([[False, False]]))
-assert type(out) is torch.Tensor, f"encoder_block must return a tensor, got {type(out).__name__}: is return missing?"
+assert type(out) is torch.Tensor, f"encoder_block must return a tensor, got {type(out).__name__}. NoneType: is return missing?"
 expected = torch.tensor([[[-1.0, 1.0], [1.0, -1.0]]])
 torch.testing.assert_close(out, expected, atol=1e-4, rtol=0, msg=lambda m: f"with both updates zero, (1, 3) and (8, 2) should become (-1, 1) and (1, -1); got\n{out}\nUnchanged rows mean pre-LN; zeros, that the residual path is missing; nan, that a row may look nowhere: is the mask inverted?\n{m}")
 print("passed: with silent updates the block only normalises")
@@ -505,7 +505,7 @@ def block_and_input(pad):
 
 out, given = block_and_input(torch.zeros(2, 5).bool())
 out_short, _ = block_and_input(short)
-assert type(out) is torch.Tensor, f"encoder_block must return a tensor, got {type(out).__name__}: is return missing?"
+assert type(out) is torch.Tensor, f"encoder_block must return a tensor, got {type(out).__name__}. NoneType: is return missing?"
 torch.testing.assert_close(
     out,
     theirs(z),
@@ -720,9 +720,7 @@ def make_masks(src: torch.Tensor, tgt: torch.Tensor, pad: int) -> tuple[torch.Te
 
 # %% check="masks-by-hand" points=1
 masks = make_masks(torch.tensor([[5, 6, 0]]), torch.tensor([[1, 7]]), 0)
-assert type(masks) is tuple and len(masks) == 3, (
-    f"make_masks must return a tuple of three tensors, got {type(masks).__name__}: is return missing?"
-)
+assert type(masks) is tuple and len(masks) == 3, f"make_masks must return a tuple of three tensors, got {masks}. None: is return missing?"
 assert masks[0].tolist() == [[False, False, True]], f"src = [[5, 6, 0]]: only the last place is padding, and True means blocked; got {masks[0].tolist()}"
 assert masks[1].tolist() == [[False, False]], f"tgt = [[1, 7]] has no padding; got {masks[1].tolist()}"
 assert masks[2].tolist() == [[False, True], [False, False]], f"place 0 may not see place 1, place 1 may see both, and T is the length of tgt, here 2; got {masks[2].tolist()}"
@@ -731,7 +729,7 @@ print("passed: the example worked by hand")
 # %% check="masks-kinds" points=1
 masks = make_masks(torch.tensor([[3, 3, 3, 9], [3, 9, 9, 9]]), torch.tensor([[1, 4, 5], [1, 4, 9]]), 9)
 assert type(masks) is tuple and [type(mask) for mask in masks] == [torch.Tensor] * 3, (
-    f"make_masks must return a tuple of three tensors, got {type(masks).__name__}: is return missing?"
+    f"make_masks must return a tuple of three tensors, got {masks}. None: is return missing?"
 )
 kinds = [mask.dtype for mask in masks]
 shapes = [tuple(mask.shape) for mask in masks]
